@@ -13,6 +13,7 @@ import resource
 import socket
 import struct
 import sys
+import tarfile
 import time
 import warnings
 import zipfile
@@ -27,7 +28,7 @@ import pyarrow.parquet as pq
 import torch
 from PIL import Image
 
-from attribution.data import cifar10, fashion_mnist, image_folder, parquet
+from attribution.data import cifar10, csv_table, fashion_mnist, hf_disk, image_folder, npz, parquet, webdataset
 from attribution.errors import UserError
 from attribution.importing.formats import DataSetSizes, Declaration, detect_format, get_format, paper_results
 from attribution.importing.formats.predictions import ImageNames, load_predictions
@@ -182,6 +183,20 @@ def _crowd() -> bytes:
     return stream.getvalue()
 
 
+def long_name(path: Path) -> None:
+    """A tar whose first member has a name of a gigabyte."""
+    entry = tarfile.TarInfo("././@LongLink")
+    entry.type, entry.size = tarfile.GNUTYPE_LONGNAME, 2**30
+    sparse(2**31, entry.tobuf())(path)
+
+
+def large_member(path: Path) -> None:
+    """A tar that says of one member that it is larger than the file."""
+    entry = tarfile.TarInfo("a.png")
+    entry.size = 2**33 - 1
+    path.write_bytes(entry.tobuf() + bytes(1024))
+
+
 def lists(value: bytes) -> Callable[[Path], None]:
     return lambda path: path.write_bytes(b"[" + value * (15 * 2**20 // len(value)) + b"0]")
 
@@ -291,6 +306,23 @@ FILES: dict[str, tuple[Callable[[Path], None], Callable[[Path], object]]] = {
         for make in NO_FILES
         for end in ("csv", "tsv", "parquet", "npz", "npy")
     },
+    **{f"table_{make.__name__}": (within("a.csv", make), csv_table.load) for make in NO_FILES},
+    **{f"arrays_{make.__name__}.npz": (make, npz.load) for make in NO_FILES if make is not folder},
+    **{f"arrays_{make.__name__}": (within("x_train.npy", make), npz.load) for make in NO_FILES},
+    **{f"shard_{make.__name__}": (within("a.tar", make), webdataset.load) for make in NO_FILES},
+    "shard_sparse": (within("a.tar", sparse(2**40, bytes(512))), webdataset.load),
+    "shard_name": (within("a.tar", long_name), webdataset.load),
+    "shard_member": (within("a.tar", large_member), webdataset.load),
+    **{f"arrow_{make.__name__}": (within("a.arrow", make), hf_disk.load) for make in NO_FILES},
+    "arrow_sparse": (within("a.arrow", sparse(2**40)), hf_disk.load),
+    "arrow_long": (within("a.arrow", sparse(2**34, b"\xff\xff\xff\xff\x00\x00\xff\x7f")), hf_disk.load),
+    "arrays_crowded.npz": (crowded, npz.load),
+    "arrays_long.npz": (long_npz, npz.load),
+    "arrays_header": (within("x.npy", sparse(2**31, npy_header("(9, 9)", b"\x02\x00", 2**31 - 12))), npz.load),
+    "arrays_cut": (within("x.npy", sparse(200, npy_header("(1000000000000,)"))), npz.load),
+    "table_sparse.csv": (sparse(2**40, b"path,label\n"), csv_table.load),
+    "table_lines.csv": (lambda path: path.write_bytes(b"path,label\n" + b"\n" * 2**27), csv_table.load),
+    "table_header.csv": (lambda path: path.write_bytes(b"," * 2**23), csv_table.load),
     "predictions_sparse.csv": (sparse(2**40, b"image,a,b\n"), said),
     "predictions_lines.csv": (lambda path: path.write_bytes(b"image,a,b\n" + b"\n" * 2**27), said),
     "predictions_header.csv": (lambda path: path.write_bytes(b"," * 2**23), said),

@@ -23,7 +23,7 @@ import psutil
 
 from attribution.audit.decision_log import MAX_REASON_LENGTH, DecisionLog
 from attribution.audit.decisions import DECISIONS, CurrentDecision, DecisionFold, Entry
-from attribution.data import image_folder
+from attribution.data import csv_table, image_folder
 from attribution.errors import UserError
 from attribution.files import user_path, write_array
 from attribution.inputs import names as spelling
@@ -104,10 +104,7 @@ def _action_text(decision: Entry | CurrentDecision, names: list[str]) -> str:
 
 def _image_sources(ws: Workspace) -> list[str]:
     """Where each training image is found in the data set that it is from."""
-    images = ws.manifest["dataset"].get("images")
-    if images and images["train"]["kind"] == image_folder.KIND:
-        return ws.image_locations("train")["file"].astype(str).tolist()
-    return list(map(str, ws.train_index))
+    return ws.image_files("train") or list(map(str, ws.train_index))
 
 
 def _iso_time(seconds: float, digits: str = "seconds") -> str:
@@ -120,9 +117,10 @@ def export_corrections(
     """Writes the decisions into `folder`, which is created where it is missing, and returns how many there are.
 
     corrections.csv is as `correction_table`, log.csv the whole log. The corrected labels: labels.npy (int64 [n_train])
-    and removed.npy (int64, training images) where the images were copied into the workspace; train.parquet, the
-    training rows of the Parquet it was created from; renames.csv (from, to), what to move in the folder tree it was
-    created from. Unsure decisions and conflicts change none of them. Earlier files are replaced once all are written.
+    and removed.npy (int64, training images); or in their place, train.parquet, the training rows of the Parquet that
+    the workspace was created from; train.csv (path, label), of a table of files; renames.csv (from, to), what to move
+    in the folder tree it was created from. Unsure decisions and conflicts change none of them. Earlier files are
+    replaced once all are written.
     progress(text, done, total).
 
     Raises UserError where nothing was decided yet, where `folder` cannot be written to, and where images that are
@@ -174,23 +172,25 @@ def _write_labels(
     ws: Workspace, folder: Path, labels: np.ndarray, removed: np.ndarray, progress: Progress | None
 ) -> None:
     """The files with the corrected labels, in the form that the data set came in."""
-    source = (ws.manifest["dataset"].get("images") or {}).get("train")
-    if source is None:
-        write_array(folder / "labels.npy", labels)
-        write_array(folder / "removed.npy", removed)
-    elif source["kind"] == image_folder.KIND:
-        files, others = (ws.image_locations(split)["file"].astype(str).tolist() for split in ("train", "val"))
+    source = (ws.manifest["dataset"].get("images") or {}).get("train") or {}
+    kept = np.ones(len(labels), bool)
+    kept[removed] = False
+    if source.get("kind") == image_folder.KIND:
+        files, others = (ws.image_files(split) for split in ("train", "val"))
         moves = image_folder.label_moves(
             ws.images_root, files, others, ws.classes, ws.train_labels, labels, set(removed.tolist())
         )
-        # a script reads it: a path that looks like a formula is still a path
-        paths = ([f"./{path}" if spelling.is_formula(path) else path for path in move] for move in moves)
-        _write_csv(folder / "renames.csv", ("from", "to"), paths)
-    else:
+        _write_csv(folder / "renames.csv", ("from", "to"), ([_to_path(path) for path in move] for move in moves))
+    elif source.get("kind") == csv_table.KIND:
+        rows = zip(ws.image_files("train"), labels, kept)
+        _write_csv(
+            folder / "train.csv",
+            ("path", "label"),
+            ((_to_path(file), ws.classes[label]) for file, label, keep in rows if keep),
+        )
+    elif source.get("kind") == "parquet":
         from attribution.data import parquet
 
-        kept = np.ones(len(labels), bool)
-        kept[removed] = False
         parquet.rewrite_labels(
             ws.images_root,
             source,
@@ -200,7 +200,16 @@ def _write_labels(
             kept,
             folder / "train.parquet",
             progress,
+            ws.classes,
         )
+    else:
+        write_array(folder / "labels.npy", labels)
+        write_array(folder / "removed.npy", removed)
+
+
+def _to_path(path: str) -> str:
+    """A path as a script reads it, which is one although it looks like a formula."""
+    return f"./{path}" if spelling.is_formula(path) else path
 
 
 def _log_rows(ws: Workspace, entries: list[Entry]) -> Iterator[tuple]:

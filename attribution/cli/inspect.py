@@ -5,6 +5,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from attribution import data
 from attribution.cli import (
     Candidates,
     DuplicateCosine,
@@ -20,7 +21,6 @@ from attribution.cli import (
     say,
     whole_option,
 )
-from attribution.data import resizing
 from attribution.errors import UserError
 from attribution.export.numbers import duration, percent
 from attribution.features import near_duplicates
@@ -44,7 +44,7 @@ def info(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
             "fingerprint": ws.fingerprint,
             "planted": ws.planted,
         },
-        "images": {key: ws.manifest["dataset"].get(key) for key in ("shape", "sizes")},
+        "images": data.sizes_json(ws.manifest["dataset"]),
         "features": [_feature_json(ws, name) for name in ws.features()],
         "rankings": [_ranking_json(ws, name) for name in ws.rankings()],
         "recipes": [_recipe_json(ws, base)],
@@ -56,8 +56,7 @@ def info(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
         f"{ws.name}: {answer['dataset']['name']}, {ws.n_train:,} training and {ws.n_val:,} validation images, "
         f"{len(ws.classes)} classes{planted}"
     ]
-    if resized := resizing(ws.manifest["dataset"]):
-        lines.append(resized)
+    lines += filter(None, (clause(ws.manifest["dataset"]) for clause in (data.resizing, data.depth)))
     lines += _image_lines(ws)
     tables = [(part, answer[part]) for part in ("features", "rankings", "recipes")]
     print_answer(as_json, answer, *lines, *tables, _base_text(ws, base), *_models_lines(ws, answer["models"]))

@@ -21,6 +21,7 @@ from attribution.errors import UserError
 from attribution.inputs import limits
 from attribution.workspace.workspace import DEMO, Workspace
 
+MAX_NAMED = 10  # of what was left out
 REMOVABLE = ("rankings", "features", "detectors")  # kinds of parts that may be taken out again
 
 
@@ -43,8 +44,13 @@ def workspace_create(
         ),
     ] = None,
     val_share: Annotated[
-        float | None, fraction_option("--val-share", 0, 1, "Share of a folder without val/ or test/ that is held back.")
+        float | None,
+        fraction_option("--val-share", 0, 1, "Share that is held back where there are no validation images: 0.1."),
     ] = None,
+    follow_links: Annotated[
+        bool,
+        typer.Option("--follow-links", help="Read images by links, and by paths, that lead out of the folder."),
+    ] = False,
     recipe: Annotated[
         str,
         typer.Option(
@@ -56,17 +62,22 @@ def workspace_create(
     """A new workspace of your images. They are read where they are, and copied only where that cannot be."""
     from attribution.workspace.create import create
 
-    options = {"name": name, "skip_corrupt": skip_corrupt, "side": side, "val_share": val_share, "recipe": recipe}
-    ws = with_progress(create, path, dataset, root, **options)
-    skipped = ws.manifest["parts"]["data"].get("skipped", [])
+    options = {"skip_corrupt": skip_corrupt, "side": side, "val_share": val_share, "follow_links": follow_links}
+    ws = with_progress(create, path, dataset, root, name=name, recipe=recipe, **options)
+    made = ws.manifest["parts"]["data"]
+    skipped, notes = made.get("skipped", []), made.get("notes", [])
     rankings = [part.split("/")[1] for part in ws.manifest["parts"] if part.startswith("rankings/")]
     left_out = f", {len(skipped)} left out" if skipped else ""
     lines = [
         f"{ws.name}: {ws.n_train:,} training and {ws.n_val:,} validation images, {len(ws.classes)} classes{left_out}"
     ]
+    lines += [*notes, *(f"left out: {line}" for line in skipped[:MAX_NAMED])]
+    if len(skipped) > MAX_NAMED:
+        lines.append(f"left out: {len(skipped) - MAX_NAMED:,} more, see --json or workspace.json")
     if resized := data.resizing(ws.manifest["dataset"]):
         lines.append(resized + ("" if side else "; --side chooses another size"))
-    lines += ws.manifest["parts"]["data"].get("notes", [])
+    if read_as := data.depth(ws.manifest["dataset"]):
+        lines.append(read_as)
     if rankings:
         lines.append(f"with it come the rankings {', '.join(rankings)}")
     answer = {
@@ -77,8 +88,9 @@ def workspace_create(
         "classes": ws.classes,
         "fingerprint": ws.fingerprint,
         "skipped": skipped,
+        "notes": notes,
         "rankings": rankings,
-        "images": {key: ws.manifest["dataset"].get(key) for key in ("shape", "sizes")},
+        "images": data.sizes_json(ws.manifest["dataset"]),
     }
     see_it = f"see it: python -m attribution.serve --workspace {shlex.quote(str(path))}"
     print_answer(as_json, answer, *lines, see_it)

@@ -22,7 +22,11 @@ NAMES = {
     "cifar100": "cifar100",
     "fashion-mnist": "fashion_mnist",
     "image-folder": "image_folder",
+    "csv": "csv_table",
+    "npz": "npz",
     "parquet": "parquet",
+    "hf-disk": "hf_disk",
+    "webdataset": "webdataset",
 }
 
 
@@ -85,8 +89,9 @@ class Split:
 @dataclass(frozen=True)
 class DataSet:
     """name: for people. inverted: looks best dark on light. skipped: what was left out, and why. sizes: of the
-    pictures before they were resized, as `encoded.sizes_of` has them; None where they were not. notes: what the data do
-    not say themselves and was assumed, a line each."""
+    pictures before they were resized, as `encoded.sizes_of` has them; None where they were not. notes: clauses on how
+    it was read, such as which files were taken for what. root: the folder that file names in `Split.source` are
+    relative to, where it is another than `root_folder` gives."""
 
     name: str
     classes: list[str]
@@ -96,6 +101,7 @@ class DataSet:
     skipped: tuple[str, ...] = ()
     sizes: dict | None = None
     notes: tuple[str, ...] = ()
+    root: Path | None = None
 
 
 def get_loader(name: str):
@@ -115,6 +121,22 @@ def resizing(dataset: dict) -> str:
     before = f"{sizes['count']:,} sizes, from {low} to {high}; all" if sizes["count"] > 1 else f"all are {low} and"
     cropped = ", cropped to the middle where the proportions differ" if sizes["cropped"] else ""
     return f"{before} are shown and trained at {shown}{cropped}"
+
+
+def depth(dataset: dict) -> str:
+    """One clause on how grey pictures of 16 bits are read, from the manifest's "dataset"; "" where there are none, or
+    where the workspace was created before this was noted."""
+    bits = sizes_json(dataset)["bits"]
+    return f"grey images of 16 bits use {bits} of them: {2**bits - 1:,} is shown white" if bits else ""
+
+
+def sizes_json(dataset: dict) -> dict:
+    """What `--json` says of a workspace's pictures, from the manifest's "dataset": shape, sizes (see `resizing`) and
+    bits (see `depth`), each None where it is not noted."""
+    source = (dataset.get("images") or {}).get("train") or {}
+    bits = source.get("bits")
+    is_depth = isinstance(bits, int) and 8 <= bits <= 16  # anything may stand there
+    return {"shape": dataset.get("shape"), "sizes": dataset.get("sizes"), "bits": bits if is_depth else None}
 
 
 def root_folder(root: Path | str) -> Path:

@@ -1,8 +1,10 @@
-"""Decodes pictures of any format, mode, size and rotation to pixels."""
+"""Decodes pictures of any format, mode, depth, size and rotation to pixels."""
 
+import re
 from contextlib import contextmanager, nullcontext
 from io import BytesIO
 from threading import Lock
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -17,27 +19,54 @@ LARGE = 2**24
 _LARGE_ONES = Lock()
 
 
+#: bits that a grey value may have; pictures of 8 have 8
+DEPTHS = range(8, 17)
+#: Pillow's names of what it reads the upper half of each value of
+_DEEP_COLOURS = re.compile(r"\b(RGB|RGBA|RGBa|RGBX|LA|CMYK);16")
+
+
 class UnreadableError(Exception):
     """A picture that cannot be read; the text says why, to be put in brackets in a sentence."""
 
 
-def inspect_picture(content: bytes) -> tuple[int, int, bool]:
-    """Width and height (pixels, upright) of an encoded picture, and whether it is grey. Decodes the whole picture, so
-    that a truncated file is noticed. Raises UnreadableError."""
+class Look(NamedTuple):
+    """What an encoded picture is. width, height: pixels, upright. grey: of one channel. peak: the largest value of a
+    grey picture of 16 bits, 0 of any other. deep_peak: the largest value, of 255, that is read of one with colours (or
+    transparency) of 16 bits, -1 of any other."""
+
+    width: int
+    height: int
+    grey: bool
+    peak: int = 0
+    deep_peak: int = -1
+
+
+def inspect_picture(content: bytes) -> Look:
+    """Looks at an encoded picture by decoding it whole, as `decode` does: what can be looked at can be decoded. Raises
+    UnreadableError, also for grey values that are no 16 bits."""
     with _open_picture(content) as image:
-        image.load()
-        on_its_side = image.getexif().get(ORIENTATION_TAG) in SIDEWAYS_ORIENTATIONS
-        width, height = image.size[::-1] if on_its_side else image.size
-        return width, height, _is_grey(image)
+        is_deep = _has_deep_colours(image)
+        image = ImageOps.exif_transpose(image)
+        peak, deep_peak = 0, -1
+        if image.mode.startswith("I"):
+            low, peak = (int(value) for value in image.getextrema())
+            if low < 0 or peak > 65535:
+                raise UnreadableError(f"has values from {low:,} to {peak:,}; save it with 8 or 16 bits")
+        elif is_deep:
+            extrema = image.getextrema()
+            deep_peak = extrema[1] if np.ndim(extrema) == 1 else max(high for _, high in extrema[:3])
+        _on_white(image, DEPTHS[-1])
+        return Look(*image.size, _is_grey(image), peak, deep_peak)
 
 
-def decode(content: bytes, shape: tuple[int, ...]) -> np.ndarray:
+def decode(content: bytes, shape: tuple[int, ...], bits: int = DEPTHS[-1]) -> np.ndarray:
     """The pixels of an encoded picture, upright, on white: uint8 of `shape`, [H, W] or [H, W, 3]. A picture of another
-    size is resized (bicubic) and its longer side cropped to the middle. Raises UnreadableError."""
+    size is resized (bicubic) and its longer side cropped to the middle. bits: of the values of grey pictures of 16
+    bits, of which the upper 8 are taken; larger values are white. Raises UnreadableError."""
     height, width = shape[:2]
     with _open_picture(content) as image:
         image.draft(None, (2 * width, 2 * height))  # a large JPEG is decoded at a fraction of its size
-        image = _to_upright(image).convert("L" if len(shape) == 2 else "RGB")
+        image = _on_white(ImageOps.exif_transpose(image), bits).convert("L" if len(shape) == 2 else "RGB")
         if image.size != (width, height):
             image = ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC)
         return np.asarray(image)
@@ -47,7 +76,7 @@ def to_pixels(picture: bytes | Image.Image) -> np.ndarray:
     """The pixels of an encoded picture or of an image of Pillow's, upright, on white, at its own size: uint8 [H, W]
     where it is grey, else [H, W, 3]. Raises UnreadableError."""
     with _open_picture(picture) if isinstance(picture, bytes) else nullcontext(picture) as image:
-        return np.asarray(_to_upright(image))
+        return np.asarray(_on_white(ImageOps.exif_transpose(image), DEPTHS[-1]))
 
 
 @contextmanager
@@ -71,12 +100,19 @@ def _is_grey(image: Image.Image) -> bool:
     return image.mode in ("1", "L", "LA") or image.mode.startswith("I")
 
 
-def _to_upright(image: Image.Image) -> Image.Image:
-    """The image in mode L where it is grey, else RGB; rotated as its EXIF says, on white."""
-    image = ImageOps.exif_transpose(image)
+def _has_deep_colours(image: Image.Image) -> bool:
+    """Whether Pillow would read the upper 8 of 16 bits. image: not loaded yet."""
+    if image.format == "PPM":
+        return image.mode == "RGB" and any("65535" in str(tile[3]) for tile in image.tile)
+    return any(_DEEP_COLOURS.search(str(tile[3])) for tile in image.tile)
+
+
+def _on_white(image: Image.Image, bits: int) -> Image.Image:
+    """The image, upright already, in mode L where it is grey, else RGB; on white."""
     mode = "L" if _is_grey(image) else "RGB"
     if image.mode.startswith("I"):  # 16 bits: Pillow's own conversion would cut values off at 255
-        return Image.fromarray((np.clip(np.asarray(image), 0, 65535) >> 8).astype(np.uint8))
+        values = np.clip(np.asarray(image), 0, 2**bits - 1) >> (bits - 8)
+        return Image.fromarray(values.astype(np.uint8))
     if image.mode == "F":
         raise UnreadableError("has floating-point pixels; save it with 8 bits a channel")
     if image.has_transparency_data:

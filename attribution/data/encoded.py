@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from attribution.data import Images, Split, root_folder
-from attribution.data.decoding import UnreadableError, decode, inspect_picture
+from attribution.data.decoding import DEPTHS, Look, UnreadableError, decode, inspect_picture
+from attribution.data.foreign import check_name
 from attribution.errors import UserError
 
 #: pixels: pictures of one size up to this keep it; others are resized to this side if no other is given
@@ -55,24 +56,42 @@ class PictureSource(ABC):
 
 
 class EncodedImages(Images):
-    """The pictures of `contents`, each decoded to `shape`, (H, W) or (H, W, 3). Reading one raises UserError where it
-    is missing or cannot be decoded."""
+    """The pictures of `contents`, each decoded to `shape`, (H, W) or (H, W, 3), and `bits` as in `decoding.decode`.
+    Reading one raises UserError where it is missing or cannot be decoded."""
 
-    def __init__(self, contents: PictureSource, shape: tuple[int, ...]):
+    def __init__(self, contents: PictureSource, shape: tuple[int, ...], bits: int = DEPTHS[-1]):
+        if not isinstance(bits, int) or bits not in DEPTHS:
+            raise ValueError(f"grey values of {bits} bits")
         if shape[2:] not in ((), (3,)) or not all(0 < side <= ALLOWED_SIDES[-1] for side in shape[:2]):
             raise ValueError(f"images of shape {shape}")
         self.contents = contents
         self.shape = (len(contents), *shape)
+        self.bits = bits
+
+    @classmethod
+    def reopened(cls, contents: PictureSource, source: dict) -> "EncodedImages":
+        """The images of a `Split` with this `source`, as `split_data` made them. Raises KeyError, TypeError and
+        ValueError where it is not valid."""
+        return cls(contents, tuple(source["shape"]), source.get("bits", DEPTHS[-1]))
 
     def _decode(self, ids):
         images = np.empty((len(ids), *self.shape[1:]), np.uint8)
         for position in np.argsort(ids):  # in the order on disk
-            images[position] = self._read(int(ids[position]), lambda content: decode(content, self.shape[1:]))
+            images[position] = self._read(
+                int(ids[position]), lambda content: decode(content, self.shape[1:], self.bits)
+            )
         return images
 
     def fingerprint_bytes(self, ids):
         """See `Images.fingerprint_bytes`."""
-        return b"".join(self._read(int(i), lambda content: hashlib.sha256(content).digest()) for i in ids)
+        scale = b"" if self.bits == DEPTHS[-1] else b"%d bits" % self.bits  # other pixels of the same bytes
+
+        def digest(content: bytes) -> bytes:
+            hashed = hashlib.sha256(content)
+            hashed.update(scale)
+            return hashed.digest()
+
+        return b"".join(self._read(int(i), digest) for i in ids)
 
     def paths(self):
         """See `Images.paths`."""
@@ -93,11 +112,12 @@ LabelledPictures = tuple[PictureSource, np.ndarray]
 
 
 def check_root(root: Path | None) -> Path:
-    """`root`, absolute. Raises UserError where it is not given or does not exist."""
+    """`root`, absolute. Raises UserError where it is not given, does not exist, or has a name that is no UTF-8."""
     if root is None:
         raise UserError("this data set is read from files; say where they are with --root")
     root_folder(root)
-    return Path(os.path.realpath(Path(root).expanduser()))
+    check_name(path := os.path.realpath(Path(root).expanduser()))
+    return Path(path)
 
 
 def split_data(
@@ -112,8 +132,10 @@ def split_data(
     sizes of the pictures as `sizes_of` says.
 
     Decodes every picture once. side: pixels of a side of the images, None for what `common_shape` chooses. val_share:
-    where `val` is None, the share of each class that becomes the validation split. progress(text, done, total). Raises
-    UserError for options out of range, and for pictures that cannot be read unless skip_corrupt.
+    where `val` is None, the share of each class that becomes the validation split. progress(text, done, total). How
+    many bits grey values of 16 bits have is decided for all images together, and stands in their source. Raises
+    UserError for options out of range, for pictures that cannot be read unless skip_corrupt, and for colours that would
+    come out black.
     """
     share = VAL_SHARE if val_share is None else val_share
     if side is not None and side not in ALLOWED_SIDES:
@@ -125,16 +147,16 @@ def split_data(
     if val is not None and val_share is not None:
         raise UserError("this data set has its own validation images; leave out --val-share")
     parts, looks, broken = _drop_unreadable([train] if val is None else [train, val], skip_corrupt, progress)
-    shape = common_shape(looks, side)
+    shape, bits = common_shape(looks, side), _common_depth(looks)
     if val is None:
         contents, labels = parts[0]
         chosen = draw_validation(labels, share)
         parts = [(contents.select(np.flatnonzero(part)), labels[part]) for part in (~chosen, chosen)]
     train, val = (
         Split(
-            EncodedImages(contents, shape),
+            EncodedImages(contents, shape, bits or DEPTHS[-1]),
             labels,
-            {**contents.source, "shape": list(shape)},
+            {**contents.source, "shape": list(shape), **({"bits": bits} if bits else {})},
             contents.locations,
             contents.numbers,
         )
@@ -147,7 +169,7 @@ def sizes_of(looks: np.ndarray, shape: tuple[int, ...]) -> dict | None:
     """Sizes of the pictures, ready for JSON, or None where all are of `shape`, (H, W) or (H, W, 3), as they are.
 
     count: how many sizes there are; smallest, largest: [width, height] in pixels, by area; cropped: whether there are
-    other proportions than those of `shape`. looks: int [n, 3], width, height, grey.
+    other proportions than those of `shape`. looks: int [n, 5], as `decoding.Look`.
     """
     height, width = shape[:2]
     sizes = sorted(map(tuple, np.unique(looks[:, :2], axis=0).tolist()), key=lambda size: (size[0] * size[1], size))
@@ -159,11 +181,25 @@ def sizes_of(looks: np.ndarray, shape: tuple[int, ...]) -> dict | None:
 
 def common_shape(looks: np.ndarray, side: int | None) -> tuple[int, ...]:
     """The shape that all images are decoded to. Pictures of one size up to DEFAULT_SIDE keep it: (H, W) if all are
-    grey, else (H, W, 3). Others become (side, side, 3). looks: int [n, 3], width, height, grey."""
+    grey, else (H, W, 3). Others become (side, side, 3). looks: int [n, 5], as `decoding.Look`."""
     width, height = looks[0, :2]
     if side is None and (looks[:, :2] == looks[0, :2]).all() and max(width, height) <= DEFAULT_SIDE:
         return (int(height), int(width)) if looks[:, 2].all() else (int(height), int(width), 3)
     return side or DEFAULT_SIDE, side or DEFAULT_SIDE, 3
+
+
+def _common_depth(looks: np.ndarray) -> int | None:
+    """Bits of the largest value of all grey pictures of 16 bits, at least 8, so that it comes out at half of white or
+    above; None where there are none. looks: int [n, 5], as `decoding.Look`. Raises UserError where the colours of
+    pictures of 16 bits are all below half of white: their upper 8 bits alone can be read."""
+    peaks, deep_peaks = looks[:, 3], looks[:, 4]
+    if (deep_peaks >= 0).any() and deep_peaks.max() < 128:
+        raise UserError(
+            f"{(deep_peaks >= 0).sum():,} of {len(looks):,} images have colours of 16 bits, all below "
+            f"{(int(deep_peaks.max()) + 1) * 256:,} of 65,536, and would come out dark or black; save them with 8 bits "
+            "a channel"
+        )
+    return max(DEPTHS[0], int(peaks.max()).bit_length()) if peaks.any() else None
 
 
 def draw_validation(labels: np.ndarray, share: float) -> np.ndarray:
@@ -180,7 +216,7 @@ def draw_validation(labels: np.ndarray, share: float) -> np.ndarray:
 def _drop_unreadable(
     parts: list[LabelledPictures], skip: bool, progress: Callable | None
 ) -> tuple[list[LabelledPictures], np.ndarray, list[str]]:
-    """The readable pictures of `parts`; width, height and grey of each of them (int [n, 3]); a line for each other."""
+    """The readable pictures of `parts`; what each of them is (int [n, 5], as `Look`); a line for each other."""
     looks, readable, broken, done, total = [], [], [], 0, sum(len(contents) for contents, _ in parts)
     for contents, labels in parts:
         part_looks = []
@@ -205,7 +241,7 @@ def _drop_unreadable(
     return readable, np.array(looks), broken
 
 
-def _inspect_pictures(contents: PictureSource) -> Iterator[tuple[int, int, bool] | UnreadableError]:
+def _inspect_pictures(contents: PictureSource) -> Iterator[Look | UnreadableError]:
     """`inspect_picture` of each picture, or why it cannot be read, in order; by as many threads as there are cores."""
 
     def look_at(i: int):

@@ -13,6 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+import numpy as np
+from numpy.lib import format as npy
+
 from attribution.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 #: bytes of the directory of a zip archive and of the description at the end of a Parquet file: in memory they take
 #: many times that
 MAX_DIRECTORY, MAX_FOOTER = 8 * 2**20, 16 * 2**20
+#: bytes of what describes an array in a `.npy` file: in memory they can take thirty times that
+MAX_HEADER = 1 << 16
 #: what a Parquet file may unpack to: this many times its size, and a few bytes more, since small ones pack better
 MAX_UNPACKED, FREE_UNPACKED = 32, 32 * 2**20
 #: rows of a Parquet file, with as many bytes as it has: one takes at least two bits, or they say nothing
@@ -49,6 +54,21 @@ def check_file(path: Path | str, at_most: int | None = None) -> int:
     return status.st_size
 
 
+def printable(name: str) -> str:
+    r"""A name as it can be written anywhere: bytes that are no UTF-8, as old archives leave them, as escapes.
+
+    >>> printable("caf\udce9.png")
+    'caf\\udce9.png'
+    """
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def check_name(path: Path | str) -> None:
+    """Raises UserError where the path holds bytes that are no UTF-8, which no table of ours can hold."""
+    if printable(str(path)) != str(path):
+        raise UserError(f"{printable(str(path))} has a name that is no UTF-8, as of an old archive; rename it")
+
+
 def open_file(path: Path | str, at_most: int | None = None) -> BinaryIO:
     """That file, open for reading. Raises UserError as `check_file`, and where it may not be read."""
     check_file(path, at_most)
@@ -56,6 +76,21 @@ def open_file(path: Path | str, at_most: int | None = None) -> BinaryIO:
         return open(path, "rb")
     except OSError as error:
         raise UserError(f"{path} cannot be opened ({error.strerror}); check the path") from None
+
+
+class Pieces(io.BufferedReader):
+    """The file at `path`, of which no more than `at_most` bytes are read at once: what a damaged file says of the size
+    of its parts is not believed. Raises UserError as `open_file`; read raises ValueError for more."""
+
+    def __init__(self, path: Path, at_most: int):
+        super().__init__(open_file(path).detach())
+        self._at_most = at_most
+
+    def read(self, size=-1):
+        """Bytes, as a file's."""
+        if size is None or not 0 <= size <= self._at_most:
+            raise ValueError(f"a piece of {size} bytes")
+        return super().read(size)
 
 
 class _Weighed(io.BufferedReader):
@@ -75,6 +110,18 @@ def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
     check_file(path)
     with _Weighed(open(path, "rb", buffering=0)) as stream, zipfile.ZipFile(stream) as archive:
         yield archive
+
+
+def read_npy_header(stream: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, whether it is stored by columns, and type of the array in a `.npy` file, of which the numbers follow next
+    in `stream`. Raises ValueError where it is none, and where its header is longer than any that numpy writes."""
+    version = npy.read_magic(stream)
+    start = stream.read(2 if version == (1, 0) else 4)
+    length = int.from_bytes(start, "little")
+    if length > MAX_HEADER:
+        raise ValueError(f"a header of {length} bytes")
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    return read(io.BytesIO(start + stream.read(length)))
 
 
 def open_parquet(path: Path, **options) -> "pq.ParquetFile":

@@ -1,71 +1,25 @@
-"""A folder of class folders, `train/<class>/*` and `val/<class>/*` (or `test`), or `<class>/*` alone.
+"""A folder of class folders: `train/<class>/*` and `val/<class>/*` (or other words, see `splits`), or `<class>/*`.
 
 Classes and images are in the order of torchvision's `ImageFolder`, so that image i is its sample i, and scores computed
 with it fit. Hidden files, and files whose ending is not a picture's, are left out.
 """
 
 import os
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from attribution.data import DataSet
-from attribution.data.decoding import UnreadableError
-from attribution.data.encoded import EncodedImages, PictureSource, check_root, split_data
+from attribution.data import DataSet, splits
+from attribution.data.encoded import check_root, split_data
+from attribution.data.folder_layout import counted, find_splits, list_classes
+from attribution.data.picture_files import PictureFiles
+from attribution.data.picture_files import reopen_images as reopen_images
 from attribution.errors import UserError
 from attribution.files import read_bytes
 
 KIND = "image-folder"
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
-VAL_NAMES = ("val", "valid", "validation", "test")  # the first that is there
-
-MAX_PICTURE, MAX_LIST = 256 << 20, 256 << 20  # bytes of a picture, and of a list of their paths
-
-
-class PictureFiles(PictureSource):
-    """Picture files. names: paths under `root`, with slashes."""
-
-    source = {"kind": KIND}
-
-    def __init__(self, root: Path, names, numbers: np.ndarray):
-        self.root = root.resolve()
-        self.names = names
-        self.numbers = numbers
-
-    @property
-    def locations(self):
-        """See `PictureSource.locations`."""
-        return {"file": self.names, "number": self.numbers}
-
-    def read(self, i):
-        """See `PictureSource.read`."""
-        file = self.root / self.names[i]
-        try:
-            if not file.resolve().is_relative_to(self.root):  # a link, or a malicious workspace.json
-                raise UnreadableError("leads out of the data set's folder")
-            if not file.is_file():
-                raise UnreadableError("is not there, or no file")
-            if file.stat().st_size > MAX_PICTURE:
-                raise UnreadableError(f"has more than {MAX_PICTURE >> 20} MiB")
-            return file.read_bytes()
-        except OSError as error:
-            raise UnreadableError(error.strerror or type(error).__name__) from None
-        except RuntimeError:
-            raise UnreadableError("is a link in a circle") from None
-
-    def describe(self, i):
-        """See `PictureSource.describe`."""
-        return self.names[i]
-
-    def paths(self):
-        """See `PictureSource.paths`."""
-        return [self.root / name for name in self.names]
-
-    def select(self, ids):
-        """See `PictureSource.select`."""
-        return PictureFiles(self.root, self.names[ids], self.numbers[ids])
+MAX_LIST = 256 << 20  # bytes of a list of paths
 
 
 def load(
@@ -74,37 +28,33 @@ def load(
     skip_corrupt: bool = False,
     side: int | None = None,
     val_share: float | None = None,
+    follow_links: bool = False,
     progress: Callable | None = None,
 ) -> DataSet:
-    """The images under `root`. Options as in `encoded.split_data`.
+    """The images under `root`. Options as in `encoded.split_data`; follow_links: links to folders, and to files outside
+    `root`, count as what they lead to.
 
     Without validation images in the folder, `val_share` of the training images are held out. Raises UserError where
-    there are no class folders, for a class without training images, and for links to folders; a file that is a link out
-    of `root` counts as unreadable.
+    there are no class folders, where it cannot be told which folders are classes and which are splits, for a class
+    without training images, and unless follow_links for links to folders; a file that is a link out of `root` counts as
+    unreadable then.
     """
     root = check_root(root)
-    train_folder, val_folder = _find_splits(root)
-    classes, train, ignored = _list_classes(root, train_folder)
-    val = None
-    if val_folder:
-        val_classes, val, val_ignored = _list_classes(root, val_folder)
-        ignored += val_ignored
-        unknown = [name for name in val_classes if name not in classes]
-        if unknown:
-            raise UserError(
-                f"the class {unknown[0]} has validation images and no training images; add some, "
-                f"or remove {root / val_folder / unknown[0]}"
-            )
-        contents, labels = val
-        val = contents, np.array([classes.index(name) for name in val_classes], np.int64)[labels]
+    layout = find_splits(root, follow_links)
+    classes, names, labels, ignored = list_classes(root, layout.train, follow_links)
+    train = _files(root, names, follow_links), labels
+    val = val_folder = None
+    for folder in layout.val:
+        if val is None:
+            val, lines = _labelled_as(root, folder.place, classes, follow_links)
+            val_folder = folder if val else None
+            ignored += lines
+        else:
+            ignored.append(f"{counted(root, folder, follow_links)}; {val_folder.place} validates)")
+    ignored += layout.left_out
     train, val, broken, sizes = split_data(train, val, side, val_share, skip_corrupt, progress)
-    return DataSet(root.name, classes, train, val, skipped=(*broken, *ignored), sizes=sizes)
-
-
-def reopen_images(source: dict, root: Path, locations) -> EncodedImages:
-    """See `attribution.data.reopen_images`."""
-    contents = PictureFiles(root, locations["file"].astype(str).array, locations["number"].to_numpy(np.int64))
-    return EncodedImages(contents, tuple(source["shape"]))
+    notes = (splits.said(layout.train, val_folder.place if val_folder else ""),) if layout.train != "." else ()
+    return DataSet(root.name, classes, train, val, skipped=(*broken, *ignored), sizes=sizes, notes=notes)
 
 
 def match(names: list[str], listed: Path) -> np.ndarray:
@@ -186,11 +136,16 @@ def label_moves(
     number), so that they can be made in any order.
     """
     parts = [name.split("/") for name in names]
-    inside = all(len(part) > 2 and part[:2] == ["train", classes[label]] for part, label in zip(parts, given))
-    held_out = all(
-        name.startswith("train/") for name in other_names
-    )  # there is no validation folder, train is the only one
-    depth, top, beside = (1, "train/", "../removed" if held_out else "removed") if inside else (0, "", "../removed")
+    fits = (
+        at
+        for at in range(min(map(len, parts)) - 1)
+        if all(part[at] == classes[label] for part, label in zip(parts, given))
+    )
+    depth = next(fits, 0)  # of the class folders, under the root
+    top = "".join(f"{folder}/" for folder in parts[0][:depth])
+    # beside the one that holds them; where there is no validation folder, it has to be alone
+    held_out = not depth or all(name.startswith(top) for name in other_names)
+    beside = "../removed" if held_out else f"{''.join(f'{folder}/' for folder in parts[0][: depth - 1])}removed"
     taken = {name.casefold() for name in [*names, *other_names]}  # some file systems ignore case
     moves = []
     for i in sorted({*np.flatnonzero(given != labels).tolist(), *removed}):
@@ -206,65 +161,26 @@ def label_moves(
     return moves
 
 
-def _find_splits(root: Path) -> tuple[str, str | None]:
-    """The folders under `root` that hold the class folders of training and validation, the latter None where there is
-    none."""
-    if not root.is_dir():
-        raise UserError(f"{root} is a file; name the folder that holds the class folders")
-    inside = _subfolders(root)
-    val = next((name for name in VAL_NAMES if name in inside), None)
-    # a class may be called train: it is the split only beside a validation folder, or as the only folder
-    if "train" in inside and (val or len(inside) == 1) and _subfolders(root / "train"):
-        return "train", val
-    return ".", None
+def _files(root: Path, names: list[str], follow_links: bool) -> PictureFiles:
+    return PictureFiles(root, np.array(names, object), np.arange(len(names)), KIND, follow_links)
 
 
-def _subfolders(folder: Path) -> list[str]:
-    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
-
-
-def _list_classes(root: Path, folder: str) -> tuple[list[str], tuple[PictureFiles, np.ndarray], list[str]]:
-    """Classes, pictures with their labels int64 [n], and a line for each kind of file left out, of the class folders in
-    `folder`."""
-    classes, names, labels, others, empty = [], [], [], Counter(), []
-    for class_ in _subfolders(root / folder):
-        pictures = _picture_files(root / folder / class_, others)
-        if pictures:
-            names += [file.relative_to(root).as_posix() for file in pictures]
-            labels += [len(classes)] * len(pictures)
-            classes.append(class_)
-        else:
-            empty.append(f"{Path(folder, class_).as_posix()} (a folder without images)")
-    if not names:
+def _labelled_as(
+    root: Path, folder: str, classes: list[str], follow_links: bool
+) -> tuple[tuple[PictureFiles, np.ndarray] | None, list[str]]:
+    """The pictures in the class folders of `folder` with their labels, as indices of `classes`, and lines on what was
+    left out; None where there is one folder alone, which is no class. Raises UserError for classes that are not among
+    `classes`."""
+    found, names, labels, ignored = list_classes(root, folder, follow_links)
+    unknown = [name for name in found if name not in classes]
+    if unknown and len(found) == 1:
+        return None, [f"{folder} ({len(labels):,} images without class folders)"]
+    if unknown:
         raise UserError(
-            f"there are no class folders with images in {root / folder}; "
-            "lay them out as train/<class>/*.jpg and val/<class>/*.jpg, or as <class>/*.jpg"
+            f"the class {unknown[0]} has validation images and no training images; add some, "
+            f"or remove {root / folder / unknown[0]}"
         )
-    lines = [
-        f"{count:,} files {ending or 'without an ending'} in {folder} (not images)"
-        for ending, count in sorted(others.items())
-    ]
-    contents = PictureFiles(root, np.array(names, object), np.arange(len(names)))
-    return classes, (contents, np.array(labels, np.int64)), [*empty, *lines]
-
-
-def _picture_files(folder: Path, others: Counter) -> list[Path]:
-    """The picture files in `folder` and below, sorted; endings of other files are counted in `others`. Raises UserError
-    for links to folders."""
-    pictures = []
-    if folder.is_symlink():
-        raise UserError(f"{folder} is a link to a folder; put the folder itself there")
-    for parent, folders, names in sorted(os.walk(folder)):
-        if any(part.startswith(".") for part in Path(parent).relative_to(folder).parts):
-            continue
-        linked = [name for name in folders if Path(parent, name).is_symlink()]
-        if linked:
-            raise UserError(f"{Path(parent, linked[0])} is a link to a folder; put the folder itself there")
-        for name in sorted(names):
-            if name.startswith("."):
-                continue
-            if name.lower().endswith(SUFFIXES):
-                pictures.append(Path(parent, name))
-            else:
-                others[Path(name).suffix.lower()] += 1
-    return pictures
+    return (
+        _files(root, names, follow_links),
+        np.array([classes.index(name) for name in found], np.int64)[labels],
+    ), ignored

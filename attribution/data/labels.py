@@ -7,6 +7,7 @@ import numpy as np
 from attribution.errors import UserError
 
 MAX_NAMED = 3  # how many labels an error lists
+MAX_CLASSES, MAX_CLASS_NAME = 2**16, 10_000  # what a workspace can hold; characters
 
 
 def number_classes(
@@ -41,9 +42,15 @@ def number_classes(
         raise UserError(
             f"the label {min(numbers)} stands in {source} for images that have none; leave those images out of it"
         )
-    elif numbers and min(numbers) == 0 and max(numbers) < len(numbers):
+    elif numbers and min(numbers) == 0 and max(numbers) < min(len(numbers), MAX_CLASSES):
         return np.array(numbers, np.int64), [str(number) for number in range(max(numbers) + 1)]
     names = sorted(set(values))
+    longest = max((len(str(name)) for name in names), default=0)
+    if len(names) > MAX_CLASSES or longest > MAX_CLASS_NAME:
+        raise UserError(
+            f"the labels in {source} are {len(names):,} different ones of up to {longest:,} letters, which can be no "
+            "classes; check that these are the labels"
+        )
     number_of = {name: number for number, name in enumerate(names)}
     return np.array([number_of[value] for value in values], np.int64), [str(name) for name in names]
 

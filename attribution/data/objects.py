@@ -3,6 +3,7 @@
 Whatever they are, the images are copied, one after another, to uint8 of one shape (`pixels.PixelCollector`).
 """
 
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,7 +25,8 @@ LABEL_KEYS = ("label", "labels", "fine_label", "target", "targets", "class", "y"
 VAL_KEYS = ("val", "valid", "validation", "test")
 CHANNELS = (1, 3, 4)
 MAX_PICTURE = 256 << 20  # bytes of a picture's file
-BLOCK = 1000  # images of an array that are looked at together, and between two reports of progress
+BLOCK = 1000  # images between two reports of progress, and at most of an array that are looked at together
+BLOCK_BYTES = 64 << 20  # of an array that are looked at together; at least one image
 READ_AGAIN = 16  # images that are read twice, to see whether they are the same
 
 
@@ -161,7 +163,7 @@ class _Arrays:
         self._scale = Scale(self._source)
         self._images, self._labels = to_array(images), labels
         self._channels_first = hasattr(images, "detach")
-        if self._images.ndim not in (3, 4):
+        if self._images.ndim not in (3, 4) or 0 in self._images.shape[1:]:
             raise UserError(
                 f"{self._source} have the shape {list(self._images.shape)}; give [n, height, width], or with 1, 3 or 4 "
                 "channels last or second"
@@ -172,17 +174,18 @@ class _Arrays:
 
     def read(self) -> Iterator[tuple[np.ndarray, object]]:
         """Images, uint8 [H, W] or [H, W, 3], and labels as they were given."""
-        self._decide_scale()
-        for start in range(0, len(self), BLOCK):
-            block = self._scale.to_bytes(np.asarray(self._images[start : start + BLOCK]))
-            for pixels, label in zip(block, self._labels[start : start + BLOCK]):
+        if self._images.dtype.kind == "f":  # decided by all images: a dark one may have no value above 1
+            self._scale.fractions = bool(max(block.max() for block in self._blocks()) <= 1)
+        labels = iter(self._labels)
+        for block in self._blocks():
+            for pixels, label in zip(self._scale.to_bytes(block), labels):
                 yield to_image(pixels, self._source, self._channels_first), label
 
-    def _decide_scale(self) -> None:
-        """By all images: a dark one may have no value above 1."""
-        if self._images.dtype.kind == "f" and len(self):
-            blocks = (np.asarray(self._images[start : start + BLOCK]) for start in range(0, len(self), BLOCK))
-            self._scale.fractions = bool(max(block.max() for block in blocks) <= 1)
+    def _blocks(self) -> Iterator[np.ndarray]:
+        size = math.prod(self._images.shape[1:]) * self._images.dtype.itemsize
+        step = max(1, min(BLOCK, BLOCK_BYTES // size))
+        for start in range(0, len(self), step):
+            yield np.asarray(self._images[start : start + step])
 
     def classes(self) -> list[str] | None:
         """None: arrays have no names."""
@@ -345,22 +348,25 @@ def _first_of(names: Sequence[str], keys) -> str | None:
     return next((name for name in names if name in keys), None)
 
 
-def _columns(items) -> tuple | None:
-    """The columns of image and label of a Dataset of Hugging Face; None for any other."""
+def find_columns(kinds: Mapping[str, str], place: str = "the data set") -> tuple[str, str]:
+    """The columns of images and of labels. kinds: column -> the type that Hugging Face's features have, "Image" and
+    "ClassLabel" among them. place: what errors call the data. Raises UserError where there is none."""
+    found = []
+    for kind, names, what in (("Image", IMAGE_KEYS, "image"), ("ClassLabel", LABEL_KEYS, "label")):
+        of_kind = [key for key in kinds if kinds[key] == kind]
+        column = _first_of(names, of_kind) or _first_of(names, kinds) or next(iter(of_kind), None)
+        if column is None:
+            raise UserError(f"{place} has no column of {what}s among {', '.join(kinds)}; rename it to {what}")
+        found.append(column)
+    return tuple(found)
+
+
+def _columns(items) -> tuple[str, str] | None:
+    """The columns of a Dataset of Hugging Face; None for any other."""
     features = getattr(items, "features", None)
     if not isinstance(features, Mapping):
         return None
-    kinds = {key: type(feature).__name__ for key, feature in features.items()}
-    found = []
-    for kind, names in (("Image", IMAGE_KEYS), ("ClassLabel", LABEL_KEYS)):
-        of_kind = [key for key in kinds if kinds[key] == kind]
-        found.append(_first_of(names, of_kind) or _first_of(names, kinds) or next(iter(of_kind), None))
-    if None in found:
-        raise UserError(
-            f"there is no column of {'images' if found[0] is None else 'labels'} among {', '.join(kinds)}; rename it "
-            f"to {'image' if found[0] is None else 'label'}"
-        )
-    return tuple(found)
+    return find_columns({key: type(feature).__name__ for key, feature in features.items()})
 
 
 def _feature_names(owner, label: str) -> list[str] | None:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attribution.data import image_folder
 from attribution.errors import UserError
 from attribution.files import write_array
 from attribution.importing.formats.predictions import ImageNames, Predictions
@@ -25,8 +24,7 @@ TRAIN_FILE = "train"  # what models that saw them say of the training images: an
 
 def image_names(workspace: "Workspace", split: str) -> ImageNames:
     """What names the images of "train" or "val" in a table of predictions."""
-    kind = workspace.manifest["dataset"].get("images", {}).get(split, {}).get("kind")
-    files = workspace.image_locations(split)["file"].astype(str).tolist() if kind == image_folder.KIND else None
+    files = workspace.image_files(split)
     if split == "val":
         return ImageNames("validation", workspace.val_index, files)
     return ImageNames("training", workspace.train_index, files)

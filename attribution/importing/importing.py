@@ -46,12 +46,13 @@ def data_set_sizes(workspace: "Workspace", train: np.ndarray | None = None) -> D
 def listed_files(workspace: "Workspace", path: Path) -> np.ndarray:
     """The training images that the text file `path` names, one a line, int64 [m]. Raises UserError as
     `image_folder.match` does, and where the workspace's images have no file names."""
-    if workspace.manifest["dataset"].get("images", {}).get("train", {}).get("kind") != image_folder.KIND:
+    files = workspace.image_files("train")
+    if files is None:
         raise UserError(
             f"the images of {workspace.name} have no file names; say with --train which training images the file is "
             "about"
         )
-    return image_folder.match(workspace.image_locations("train")["file"].astype(str).tolist(), user_path(path))
+    return image_folder.match(files, user_path(path))
 
 
 def renumbered(incoming: ForeignRanking, train: np.ndarray) -> ForeignRanking:

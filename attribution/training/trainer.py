@@ -18,6 +18,7 @@ from torch.nn import functional
 from attribution.errors import UserError
 from attribution.training import augmentation
 from attribution.training.edits import Edit, no_edit
+from attribution.training.probabilities import check_finite
 from attribution.training.recipes import Recipe
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it matrix products on CUDA are not repeatable
@@ -88,7 +89,7 @@ class Trainer:
         """Trains on the edited training set and predicts all validation images.
 
         on_epoch(done, epochs) is called after each epoch. Raises UserError where the edit does not fit the data, where
-        it leaves no image, and where the recipe cannot take images of this size.
+        it leaves no image, where the recipe cannot take images of this size, and where predictions are no numbers.
         """
         start = time.perf_counter()
         network = self.train(edit or no_edit(), seed, on_epoch)
@@ -193,7 +194,8 @@ class Trainer:
 
     @torch.no_grad()
     def logits(self, network: nn.Module, images: torch.Tensor) -> torch.Tensor:
-        """Logits averaged over the recipe's views of each image, float32 [n, classes], on the CPU."""
+        """Logits averaged over the recipe's views of each image, float32 [n, classes], on the CPU. Raises UserError
+        where they are no numbers, as of a training that diverged."""
         with self._mixed():
             parts = [
                 torch.stack([network(view).float() for view in augmentation.prediction_views(batch, self.recipe)]).mean(
@@ -201,7 +203,9 @@ class Trainer:
                 )
                 for batch in images.split(PREDICT_BATCH)
             ]
-        return torch.cat(parts).cpu()
+        logits = torch.cat(parts).cpu()
+        check_finite(logits.numpy(), self.recipe.name)
+        return logits
 
 
 class _WeightMean:

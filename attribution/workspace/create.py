@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from attribution import data
-from attribution.data import DataSet, Split, roots
+from attribution.data import DataSet, Images, Split, roots
+from attribution.data.foreign import check_name, printable
 from attribution.errors import UserError
 from attribution.files import user_path, write_array, write_json, write_table
 from attribution.importing.importing import staged_folder
@@ -37,36 +38,38 @@ def create(
     skip_corrupt: bool = False,
     side: int | None = None,
     val_share: float | None = None,
+    follow_links: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Workspace:
     """Writes a workspace of the data set `dataset`, one of `data.NAMES` or one that is loaded already, into the new
     folder `path`.
 
     root: where the data set's files are; it may be left out where they can be downloaded. skip_corrupt, side,
-    val_share: as in the loader, which has to know them. progress(text, done, total). A killed creation leaves no half
-    workspace.
-    Raises UserError where the data set cannot be had or is not fit, and where `path` is not new.
+    val_share, follow_links: as in the loader, which has to know them. progress(text, done, total). A killed creation
+    leaves no half workspace.
+    Raises UserError where the data set cannot be had or is not fit, and where `path` is not new or no UTF-8.
     """
     path = Path(os.path.abspath(user_path(path)))
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise UserError(f"{path} is there already and not an empty folder; choose another")
+    check_name(path)
     all_recipes.get_recipe(recipe)
     start = time.perf_counter()
-    options = {"skip_corrupt": skip_corrupt or None, "side": side, "val_share": val_share}
-    data_set = (
-        dataset
-        if isinstance(dataset, DataSet)
-        else _load_data_set(
-            dataset, root, {option: value for option, value in options.items() if value is not None}, progress
-        )
-    )
+    options = {
+        "skip_corrupt": skip_corrupt or None,
+        "side": side,
+        "val_share": val_share,
+        "follow_links": follow_links or None,
+    }
+    given = {option: value for option, value in options.items() if value is not None}
+    data_set = dataset if isinstance(dataset, DataSet) else _load_data_set(dataset, root, given, progress)
     _check_data_set(data_set)
     with staged_folder(path) as partial:
-        workspace = _write_workspace(partial, data_set, name or path.name, recipe)
+        workspace = _write_workspace(partial, data_set, printable(name or path.name), recipe)
         asked = "objects" if data_set is dataset else dataset
         _write_parts(workspace, data_set, asked, options, time.perf_counter() - start)
         if data_set.train.source:
-            roots.save_root(path, workspace.fingerprint, data.root_folder(root))
+            roots.save_root(path, workspace.fingerprint, data_set.root or data.root_folder(root))
         bundled.import_bundled(workspace)
     return Workspace.open(path)
 
@@ -97,16 +100,35 @@ def _load_data_set(dataset: str, root, options: dict, progress: Callable | None)
 
 
 def _check_data_set(data_set: DataSet) -> None:
+    """Raises UserError where there is nothing to learn from: a split without images, one class, images all alike."""
     for split, part in (("training", data_set.train), ("validation", data_set.val)):
         if not len(part.labels):
             raise UserError(
                 f"the data set {data_set.name} has no {split} images; add some, or take another share of them"
             )
-    if unseen := sorted(set(np.unique(data_set.val.labels)) - set(np.unique(data_set.train.labels))):
+    seen = np.unique(data_set.train.labels)
+    if unseen := sorted(set(np.unique(data_set.val.labels)) - set(seen)):
         raise UserError(
             f"the class {data_set.classes[unseen[0]]} has validation images and no training images; add some, or "
             "remove it"
         )
+    if len(seen) == 1:
+        raise UserError(
+            f"all training images of {data_set.name} are of one class, {data_set.classes[seen[0]]}, and there is "
+            "nothing to learn; name with --root the folder that holds a folder for each class, mostly one further up "
+            "or down, or add another class"
+        )
+    if _all_alike(data_set.train.images):
+        raise UserError(
+            f"the training images of {data_set.name} are all of one and the same colour, and there is nothing to "
+            "learn; look at the files, and save them anew with 8 bits a channel"
+        )
+
+
+def _all_alike(images: np.ndarray | Images) -> bool:
+    """Whether all pixels of all images are the same; mostly the first image says no."""
+    first = images[0][0, 0]
+    return all((images[i] == first).all() for i in range(len(images)))
 
 
 def _write_workspace(folder: Path, data_set: DataSet, name: str, recipe: str) -> Workspace:
@@ -148,9 +170,15 @@ def _write_parts(workspace: Workspace, data_set: DataSet, dataset: str, options:
         if value is not None
     ]
     provenance = command_provenance(" ".join(["workspace create --dataset", shlex.quote(dataset), *arguments]))
-    notes = {"notes": list(data_set.notes)} if data_set.notes else {}
     workspace.record_part(
-        "data", {**provenance, "skipped": list(data_set.skipped), "seconds": round(seconds, 1), **notes}, files
+        "data",
+        {
+            **provenance,
+            "skipped": list(data_set.skipped),
+            "notes": list(data_set.notes),
+            "seconds": round(seconds, 1),
+        },
+        files,
     )
     size = int(np.prod(data_set.train.images.shape[1:]))
     if size <= PIXELS_PER_IMAGE and size * workspace.n_train <= MAX_PIXELS:

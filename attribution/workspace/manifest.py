@@ -79,7 +79,7 @@ _PROVENANCE = {
     **dict.fromkeys(("dim", "masks", "sample", "draws", "neighbours", "k", "k_max", "knn_k", "threads"), _COUNT),
     **dict.fromkeys(("unknown", "trainings"), _COUNT),
     **dict.fromkeys(("alpha", "p", "knn_accuracy", "loss", "penalty", "nonzero", "moved"), _NUMBER),
-    **dict.fromkeys(("rankings", "kinds", "sources", "recipes", "hashes", "members", "skipped"), _NAMES),
+    **dict.fromkeys(("rankings", "kinds", "sources", "recipes", "hashes", "members", "skipped", "notes"), _NAMES),
     "accuracy": {"type": ["number", "array"], "items": _NUMBER},
     "accuracy_std": _NUMBER_OR_NONE,  # of one model there is none
     "alignment": _record({"warning": _TEXT_OR_NONE}, optional=True),

@@ -195,6 +195,14 @@ class Workspace:
         """Where each image of "train" or "val" lies that is read in place: columns as the data set's kind has them."""
         return read_table(self.path / "images" / f"{split}.parquet")
 
+    def image_files(self, split: str) -> list[str] | None:
+        """The file of each image of "train" or "val", as a path under the data set's folder, with slashes; None where
+        images have no file each."""
+        if not self.manifest["dataset"].get("images"):
+            return None
+        locations = self.image_locations(split)
+        return locations["file"].astype(str).tolist() if "file" in locations else None
+
     def open_images(self, root: Path, split: str) -> Images:
         """The images of "train" or "val" that are read in place, in the folder `root`. Raises UserError where the
         workspace does not say which; whether they are there shows when one is asked for."""

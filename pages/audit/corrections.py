@@ -11,7 +11,7 @@ from attribution import UserError, Workspace
 from attribution.audit import corrections
 from attribution.audit.decision_log import DecisionLog
 from attribution.audit.decisions import CurrentDecision
-from attribution.data import image_folder, parquet
+from attribution.data import csv_table, image_folder, parquet
 from pages.audit import decision_cache
 from pages.ui import audit_queue, cli_command, sprite_sheet, state
 from pages.ui import format as write
@@ -144,6 +144,7 @@ def own_form(ws: Workspace) -> str:
     """The corrected labels, in the data set's own form, in words."""
     return {
         image_folder.KIND: "renames.csv what to move in the folders",
+        csv_table.KIND: "train.csv the training images with corrected labels",
         parquet.KIND: "train.parquet the training rows with corrected labels",
     }.get(_image_kind(ws), "labels.npy the corrected labels, removed.npy what is to go")
 

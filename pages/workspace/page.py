@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from attribution import UserError, Workspace
-from attribution.data import resizing
+from attribution.data import depth, resizing
 from attribution.files import user_path
 from attribution.importing import base_predictions, formats, importing
 from attribution.importing.formats import predictions
@@ -39,11 +39,11 @@ def main() -> None:
     st.header(write.plain(ws.name), anchor=False)
     data = ws.manifest["dataset"]
     planted = f", {ws.planted} planted errors" if ws.planted else ""
-    resized = f"; {clause}" if (clause := resizing(data)) else ""
+    read_as = "".join(f"; {clause}" for clause in (resizing(data), depth(data)) if clause)
     st.caption(
         write.plain(
             f"{data['name']}: {write.count(ws.n_train)} training and {write.count(ws.n_val)} validation "
-            f"images, {len(ws.classes)} classes{planted}{resized}; fingerprint {ws.fingerprint[:12]}; {ws.path}"
+            f"images, {len(ws.classes)} classes{planted}{read_as}; fingerprint {ws.fingerprint[:12]}; {ws.path}"
         )
     )
     if recorded := words.images_text(ws):

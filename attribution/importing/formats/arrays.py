@@ -8,11 +8,10 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
-from attribution.data.foreign import check_file, open_file, open_zip
+from attribution.data.foreign import check_file, open_file, open_zip, read_npy_header
 from attribution.errors import UserError
 from attribution.files import read_bytes
 from attribution.files.libraries import install_command
@@ -20,8 +19,8 @@ from attribution.files.libraries import install_command
 SUFFIXES = (".npy", ".mmap", ".pt", ".pth", ".safetensors")
 #: training images whose scores are transposed at a time: few enough to stay in the processor's cache
 TILE = 1024
-#: bytes of what describes an array, of a pickle and of JSON: in memory they can take thirty times that
-MAX_HEADER, MAX_PICKLE, MAX_JSON = 1 << 16, 8 << 20, 16 << 20
+#: bytes of a pickle and of JSON: in memory they can take thirty times that
+MAX_PICKLE, MAX_JSON = 8 << 20, 16 << 20
 MAX_BRACKETS = 100_000  # in JSON: five million empty lists take ten seconds
 MAX_NAMES = 1000  # arrays of an archive that are looked at
 
@@ -174,19 +173,11 @@ def open_arrays(path: Path) -> dict[str, FileArray]:
 
 def _npy(path: Path) -> dict[str, FileArray]:
     with open_file(path) as stream:
-        _check_header(stream)
+        read_npy_header(stream)
     bits = np.load(path, mmap_mode="r", allow_pickle=False)
     if bits.dtype.kind not in "biuf":
         raise UserError(f"{path} holds {bits.dtype} and not numbers; save it as float32, float16 or whole numbers")
     return {"": FileArray(path, bits)}
-
-
-def _check_header(stream: BinaryIO) -> None:
-    """Raises ValueError where the header of a `.npy` is longer than any that numpy writes: it would be read whole."""
-    version = np.lib.format.read_magic(stream)
-    length = int.from_bytes(stream.read(2 if version == (1, 0) else 4), "little")
-    if length > MAX_HEADER:
-        raise ValueError(f"a header of {length} bytes")
 
 
 def _torch(path: Path) -> dict[str, FileArray]:
@@ -242,9 +233,7 @@ def npz_array(path: Path, name: str, *shape: int | None) -> np.ndarray:
     """
     try:
         with open_zip(path) as archive, archive.open(f"{name}.npy") as stream:
-            _check_header(stream)
-        with open_zip(path) as archive, archive.open(f"{name}.npy") as stream:
-            lengths, _, dtype = _read_header(stream)
+            lengths, _, dtype = read_npy_header(stream)
             if len(lengths) != len(shape) or any(n not in (None, length) for n, length in zip(shape, lengths)):
                 raise UserError(
                     f"{name} in {path} is {shape_text(lengths)}, and {shape_text(shape)} is expected; take the file "
@@ -274,20 +263,12 @@ def npz_shapes(path: Path) -> dict[str, tuple[int, ...]]:
             for entry in archive.namelist()[:MAX_NAMES]:
                 if entry.endswith(".npy"):
                     with archive.open(entry) as stream:
-                        _check_header(stream)
-                    with archive.open(entry) as stream:
-                        shapes[entry.removesuffix(".npy")] = _read_header(stream)[0]
+                        shapes[entry.removesuffix(".npy")] = read_npy_header(stream)[0]
         return shapes
     except UserError:
         raise
     except Exception as error:  # zipfile, zlib and numpy meet a broken file with errors of many types
         raise UserError(f"{path} cannot be read ({_error_text(error)}); copy or download it again") from None
-
-
-def _read_header(stream: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
-    version = np.lib.format.read_magic(stream)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    return read(stream)
 
 
 def read_json(file: Path) -> dict:

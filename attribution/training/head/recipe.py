@@ -12,7 +12,7 @@ from attribution.errors import UserError
 from attribution.training.edits import Edit, no_edit
 from attribution.training.head import head as head_module
 from attribution.training.head.head import Head, margins_of
-from attribution.training.probabilities import probabilities_of
+from attribution.training.probabilities import check_finite, probabilities_of
 
 PREFIX = "head-"
 
@@ -68,13 +68,14 @@ class HeadTrainer:
         self, edit: Edit | None = None, seed: int = 0, on_epoch: Callable[[int, int], None] | None = None
     ) -> HeadOutcome:
         """The head without what the edit removes, or with its labels. The seed changes nothing. Raises UserError where
-        the edit leaves no image."""
+        the edit leaves no image, and where predictions are no numbers."""
         keep, labels = (edit or no_edit()).apply(self.head.labels)
         if not len(keep):
             raise UserError("the edit removes every training image; leave some")
         start = time.perf_counter()
         weights = self.head.refit(keep, labels)
         logits = self.head.logits(weights, self.val)
+        check_finite(logits, self.recipe.name)
         predicted = logits.argmax(1).astype(np.min_scalar_type(logits.shape[1] - 1))
         margins = margins_of(logits, self.val_labels)
         return HeadOutcome(predicted, margins, probabilities_of(logits), time.perf_counter() - start, weights)

@@ -77,11 +77,10 @@ class RecipeData:
 
     def paths(self, split: str) -> list[Path] | None:
         """The file of each image, in their order; None where images have no file each."""
-        n = len(self.labels(split))
+        self._is_train(split)
         if not getattr(self._workspace, "manifest", {}).get("dataset", {}).get("images"):  # they are an array
             return None
-        files = self._workspace.image_paths(split)
-        return files if len(files) == n and files[0].suffix != ".parquet" else None
+        return None if self._workspace.image_files(split) is None else self._workspace.image_paths(split)
 
     @staticmethod
     def _is_train(split: str) -> bool:

@@ -600,6 +600,25 @@ def test_class_folders_are_renamed(tmp_path):
     assert again.val.labels.tolist() == [0, 1]
 
 
+def test_a_table_of_files_comes_as_one(tmp_path):
+    files = [f"img/{'=' * (i == 3)}{i}.png" for i in range(6)]
+    fill(tmp_path, {"set": [*files, "=7.png"]})
+    rows = [f"{file},{'cat' if i % 2 else 'dog'},{'val' if i > 3 else 'train'}" for i, file in enumerate(files)]
+    text = "\n".join(["path,label,split", *rows, "=7.png,cat,train"])
+    (tmp_path / "set/all.csv").write_text(text)
+    ws = create.create(tmp_path / "new", "csv", tmp_path / "set")
+    with DecisionLog.of(ws) as log:
+        say(log, "relabel", 0, 0)
+        say(log, "remove", 1)
+        answer = corrections.export_corrections(ws, log, tmp_path / "out")
+        assert answer["files"] == ["corrections.csv", "log.csv", "train.csv"]
+        assert list(corrections.correction_table(ws, log)["source"]) == files[:2]
+    (tmp_path / "out/train.csv").replace(tmp_path / "set/train.csv")
+    again = data.get_loader("csv").load(tmp_path / "set/train.csv", val_share=0.01)
+    assert set(again.train.locations["file"]) | set(again.val.locations["file"]) == {files[0], *files[2:4], "=7.png"}
+    assert dict(zip(again.train.locations["file"], again.train.labels)).get(files[0], 0) == 0
+
+
 @pytest.mark.parametrize("top", ["", "train/"])
 def test_class_folders_alone_get_no_folder_beside_them(tmp_path, top):
     """A folder `removed` beside the classes would be one more class: it goes out of the tree."""

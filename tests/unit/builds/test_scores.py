@@ -70,6 +70,21 @@ def test_base_models_and_trak(bare_ws, monkeypatch):
     assert again.ranking("mine").signed and len(again.ranking("mine").top(0, 60).ids) == 60
 
 
+def test_nothing_is_stored_of_a_training_that_came_to_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "results"))
+    ws = tiny.write(tmp_path / "black", base=False)
+    for split in ("train", "val"):
+        file = ws.path / "images" / f"{split}.npy"
+        np.save(file, np.load(file) * 0)
+    for build in (
+        lambda: base_models.build_base_models(ws, 2, quiet),
+        lambda: halves.train_halves(ws, {"draw": 2, "count": 1, "seeds": [0]}, quiet),
+    ):
+        with pytest.raises(UserError, match="came to nothing: its predictions for 12 of 12 images are no numbers"):
+            build()
+    assert not Workspace.open(ws.path).has_base and not list(parts.scratch_folder(ws, "base").glob("*"))
+
+
 def test_the_stored_weights_are_the_network(bare_ws):
     from attribution.training import recipes
     from attribution.training.trainer import Trainer

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from attribution.data.encoded import PictureSource, common_shape, draw_validation, sizes_of, split_data
+from attribution.data.encoded import EncodedImages, PictureSource, common_shape, draw_validation, sizes_of, split_data
 from attribution.errors import UserError
-from tests.unit.data.test_decoding import Image, encoded
+from tests.unit.data.test_decoding import Image, deep_png, encoded
 
 
 class Given(PictureSource):
@@ -103,6 +103,82 @@ def test_what_cannot_be_read_is_listed_or_left_out():
 def test_what_is_left_out_has_no_say_in_the_shape():
     train, _, _ = split([grey(1), grey(2), grey(3, (9, 9))[:-30]], [0, 0, 0], skip_corrupt=True)
     assert train.images.shape[1:] == (4, 4)
+
+
+def deep(value, size=(4, 4)):
+    return encoded(Image.fromarray(np.full(size[::-1], value, np.uint16)))
+
+
+@pytest.mark.parametrize(
+    "values, bits, shown",
+    [
+        ([0, 110, 220], 8, [0, 110, 220]),
+        ([0, 1760, 3520], 12, [0, 110, 220]),
+        ([0, 3, 255], 8, [0, 3, 255]),
+        ([0, 200, 1000], 10, [0, 50, 250]),
+        ([0, 30_000, 65_535], 16, [0, 117, 255]),
+    ],
+)
+def test_grey_of_16_bits_has_one_scale_for_the_whole_set(values, bits, shown):
+    pictures = [deep(value) for value in values]
+    train, val, _ = split(pictures[:2], [0, 1], (Given(pictures[2:]), np.array([0])))  # val has the largest value
+    assert train.source["bits"] == val.source["bits"] == bits
+    assert [*np.asarray(train.images)[:, 0, 0], *np.asarray(val.images)[:, 0, 0]] == shown
+    again = EncodedImages.reopened(train.images.contents, train.source)
+    assert (np.asarray(again) == np.asarray(train.images)).all()
+    before = EncodedImages.reopened(train.images.contents, {"shape": [4, 4]})  # a workspace of an older Lineup
+    assert np.asarray(before)[:, 0, 0].tolist() == [value >> 8 for value in values[:2]]
+    alike = before.fingerprint_bytes(np.arange(2)) == train.images.fingerprint_bytes(np.arange(2))
+    assert alike == (bits == 16), "other pixels are another data set"
+
+
+def test_pictures_of_8_bits_beside_16_stay_as_they_are():
+    train, _, _ = split([grey(77), deep(3000)], [0, 1], (Given([grey(1)]), np.array([0])))
+    assert np.asarray(train.images)[:, 0, 0].tolist() == [77, 3000 >> 4] and train.source["bits"] == 12
+    assert "bits" not in split([grey(77)], [0], (Given([grey(1)]), np.array([0])))[0].source
+
+
+def test_what_is_left_out_has_no_say_in_the_depth():
+    train, _, _ = split([deep(200), deep(300), deep(60_000)[:50]], [0, 0, 0], skip_corrupt=True)
+    assert train.source["bits"] == 9
+
+
+@pytest.mark.parametrize("bits", [7, 17, "12", None, 12.0, True, [12]])
+def test_bits_that_cannot_be_are_refused(bits):
+    with pytest.raises(ValueError, match="grey values of"):
+        EncodedImages.reopened(Given([grey(1)]), {"shape": [4, 4], "bits": bits})
+
+
+def test_colours_of_16_bits_that_would_be_dark_are_refused():
+    dark, bright = (deep_png(np.full((4, 4, 3), value)) for value in (4000, 40_000))
+    with pytest.raises(UserError, match="2 of 3 images have colours of 16 bits, all below 4,096 of 65,536, .* 8 bits"):
+        split([dark, dark, grey(255)], [0, 1, 1])
+    train, _, _ = split([dark, bright, dark], [0, 1, 1])
+    assert "bits" not in train.source
+
+
+def test_what_the_look_accepts_can_be_decoded():
+    """Kinds of pictures that a decoder is known to stumble on: left out by the look, or read."""
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    kinds = {
+        "float": encoded(Image.new("F", (6, 4), 0.5), "TIFF"),
+        "negative": encoded(Image.new("I", (6, 4), -5), "TIFF"),
+        "lab": encoded(Image.new("LAB", (6, 4)), "TIFF"),
+        "turned": encoded(Image.new("RGB", (6, 4)), "JPEG", exif=exif),
+        "print": encoded(Image.new("CMYK", (6, 4)), "TIFF"),
+        "one bit": encoded(Image.new("1", (6, 4)), "TIFF"),
+        "palette": encoded(Image.new("P", (6, 4), 3), "PNG", transparency=b"\0\1\2\3"),
+        "grey and alpha": encoded(Image.new("LA", (6, 4), (9, 99))),
+        "long": encoded(Image.new("L", (3000, 1))),
+        "deep": deep(4000),
+    }
+    train, _, left_out = split(
+        list(kinds.values()), [0] * len(kinds), (Given([grey(1)]), np.array([0])), skip_corrupt=True
+    )
+    read = [name for i, name in enumerate(kinds) if i in train.index]
+    assert np.asarray(train.images).shape == (len(read), 64, 64, 3) and len(left_out) == len(kinds) - len(read)
+    assert set(kinds) - set(read) <= {"float", "negative", "lab"} and {"float", "negative"} <= set(kinds) - set(read)
 
 
 def test_progress_counts_both_splits():

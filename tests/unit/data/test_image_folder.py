@@ -30,7 +30,9 @@ def test_train_and_val_folders(tmp_path):
         tmp_path, {"train/cat": ["a.png", "b.png"], "train/dog": ["c.png"], "val/dog": ["d.png"], "test/cat": ["e.png"]}
     )
     found = image_folder.load(tmp_path)
-    assert found.classes == ["cat", "dog"] and found.name == tmp_path.name and found.skipped == ()
+    assert found.classes == ["cat", "dog"] and found.name == tmp_path.name
+    assert found.skipped == ("test (1 images; val validates)",)
+    assert found.notes == ("training images from train, validation images from val",)
     assert names(found.train) == ["train/cat/a.png", "train/cat/b.png", "train/dog/c.png"]
     assert found.train.labels.tolist() == [0, 0, 1] and found.val.labels.tolist() == [1]
     assert names(found.val) == ["val/dog/d.png"]
@@ -152,8 +154,28 @@ def test_links_to_folders_are_refused(tmp_path, link):
     put(tmp_path / "elsewhere/x.png")
     fill(root, {"train/a": ["1.png"], "val/a": ["2.png"]})
     (root / link).symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(UserError, match="is a link to a folder"):
+    with pytest.raises(UserError, match="is a link to a folder; .*or allow links with --follow-links"):
         image_folder.load(root)
+
+
+def test_links_are_followed_where_that_is_allowed(tmp_path):
+    root = tmp_path / "root"
+    fill(tmp_path / "elsewhere", {"ant": ["x.png", "deep/y.png"], ".": ["z.png"]})
+    fill(root, {"train/bee": ["1.png"], "val/bee": ["2.png"]})
+    (root / "train/ant").symlink_to(tmp_path / "elsewhere/ant")
+    (root / "train/bee/out.png").symlink_to(tmp_path / "elsewhere/z.png")
+    (root / "train/bee/more").symlink_to("../../../elsewhere/ant/deep")
+    found = image_folder.load(root, follow_links=True)
+    assert found.classes == ["ant", "bee"] and found.skipped == ()
+    assert names(found.train) == [
+        *(f"train/ant/{name}" for name in ("x.png", "deep/y.png")),
+        *(f"train/bee/{name}" for name in ("1.png", "out.png", "more/y.png")),
+    ]
+    again = data.reopen_images(found.train.source, root, pd.DataFrame(found.train.locations))
+    assert np.asarray(again)[:, 0, 0].tolist() == [0, 1, 0, 2, 1]
+    (root / "train/bee/ring").symlink_to("../../train")
+    with pytest.raises(UserError, match="bee/ring is a link to a folder that it lies in; take it out"):
+        image_folder.load(root, follow_links=True)
 
 
 @pytest.mark.parametrize("name", ["../secret.png", "{outside}", "pipe.png", "train"])
@@ -249,3 +271,24 @@ def test_a_list_that_cannot_be_read(tmp_path):
     for file in (tmp_path / "list.txt", tmp_path / "absent.txt"):
         with pytest.raises(UserError, match="cannot be read .*; give a text file with the path of one image a line"):
             image_folder.match(NAMES, file)
+
+
+@pytest.mark.parametrize(
+    "top, others, beside",
+    [
+        ("Train/", ["Test/ant/9.png"], "removed"),
+        ("data/train/", ["data/val/ant/9.png"], "data/removed"),
+        ("training/", ["training/ant/9.png"], "../removed"),
+        ("", ["ant/9.png"], "../removed"),
+    ],
+)
+def test_moves_stay_among_the_class_folders(tmp_path, top, others, beside):
+    files = [f"{top}ant/0.png", f"{top}ant/1.png", f"{top}bee/deep/0.png"]
+    moves = image_folder.label_moves(
+        tmp_path, files, others, ["ant", "bee"], np.array([0, 0, 1]), np.array([1, 0, 0]), {1}
+    )
+    assert moves == [
+        (files[0], f"{top}bee/0.png"),
+        (files[1], f"{beside}/ant/1.png"),
+        (files[2], f"{top}ant/deep/0.png"),
+    ]

@@ -137,7 +137,7 @@ def test_columns_of_hugging_face():
     data = Items(rows, features={"n": 0, "picture_of": image, "kind": feature})
     found = from_objects({"train": data, "test": data})
     assert found.classes == ["cat", "dog"] and (np.asarray(found.val.images) == COLOUR).all()
-    with pytest.raises(UserError, match="no column of images among n; rename it to image"):
+    with pytest.raises(UserError, match="the data set has no column of images among n; rename it to image"):
         from_objects(Items(rows, features={"n": 0}), data)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from attribution import data
 from attribution.data import parquet
+from attribution.data.decoding import Look
 from attribution.errors import UserError
 from tests.unit.data.test_encoded import grey
 
@@ -85,6 +86,107 @@ def test_the_layouts_it_may_have(tmp_path, files):
     assert (values(found.train), values(found.val), found.skipped) == ([0], [1], ())
 
 
+@pytest.mark.parametrize(
+    "train, val",
+    [
+        ("mnist_train.parquet", "mnist_test.parquet"),
+        ("train-00000-of-00001.parquet", "dev-00000-of-00001.parquet"),
+        ("train-00000-of-00001.parquet", "eval-00000-of-00001.parquet"),
+        ("Train.parquet", "Test.parquet"),
+        ("my.training.parquet", "my.evaluation.parquet"),
+        ("data/training/0000.parquet", "data/valid/0000.parquet"),
+        ("cifar10Train.parquet", "cifar10Test.parquet"),
+        ("train_set.parquet", "testset.parquet"),
+    ],
+)
+def test_splits_under_any_name(tmp_path, train, val):
+    write(tmp_path / train, [0, 1], [0, 1])
+    write(tmp_path / val, [2], [0])
+    found = parquet.load(tmp_path)
+    assert (values(found.train), values(found.val), found.skipped) == ([0, 1], [2], ())
+    assert found.notes[0].startswith("training images from ") and len(found.notes) == 1
+
+
+def test_different_splits_are_not_mixed(tmp_path):
+    for value, name in enumerate(["train", "train_noisy", "test", "test_ood"]):
+        write(tmp_path / f"{name}-00000-of-00001.parquet", [value], [0])
+    found = parquet.load(tmp_path)
+    assert (values(found.train), values(found.val)) == ([0], [2])
+    assert sorted(line.split("-")[0] for line in found.skipped) == ["test_ood", "train_noisy"]
+
+
+@pytest.mark.parametrize("labels", [[-1, -1], pa.nulls(2), pa.nulls(2, pa.int64()), pa.array(["", ""]), None])
+def test_a_split_without_labels_is_left_out_and_a_share_held_back(tmp_path, labels):
+    write(tmp_path / "train.parquet", range(20), [0, 1] * 10, features=NAMED)
+    write(tmp_path / "test.parquet", [50, 51], [0, 0] if labels is None else labels)
+    if labels is None:
+        pq.write_table(pq.read_table(tmp_path / "test.parquet").drop_columns("label"), tmp_path / "test.parquet")
+    found = parquet.load(tmp_path)
+    assert sorted(values(found.train) + values(found.val)) == list(range(20)) and len(found.val.labels) == 2
+    assert found.skipped == ("test.parquet (images without labels)",)
+    assert found.notes == ("training images from train.parquet, some held back to validate",)
+    write(tmp_path / "val.parquet", [60], [1])
+    assert values(parquet.load(tmp_path).val) == [60]
+
+
+def test_labels_of_which_some_are_missing_are_refused(tmp_path):
+    write(tmp_path / "train.parquet", range(4), [0, 1] * 2)
+    for labels, why in (([0, -1], "the label -1"), (pa.array([0, None]), "1 labels are missing in .*test.parquet")):
+        write(tmp_path / "test.parquet", [50, 51], labels)
+        with pytest.raises(UserError, match=why):
+            parquet.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "texts, classes",
+    [
+        (["dog", "cat", "dog"], ["cat", "dog"]),
+        (["10", "9", "10"], ["9", "10"]),
+        (["Übel", "昆虫", "a b"], ["a b", "Übel", "昆虫"]),
+    ],
+)
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int8(), pa.string())])
+def test_labels_that_are_text_become_classes(tmp_path, texts, classes, kind):
+    write(tmp_path / "train-0.parquet", range(3), pa.array(texts).cast(kind), group=2)
+    write(tmp_path / "train-1.parquet", [3], pa.array(texts[1:2]).cast(kind))
+    write(tmp_path / "test.parquet", [4], pa.array(texts[:1]).cast(kind))
+    found = parquet.load(tmp_path)
+    assert found.classes == classes and found.val.labels.tolist() == [classes.index(texts[0])]
+    assert found.train.labels.tolist() == [classes.index(text) for text in [*texts, texts[1]]]
+    assert found.train.labels.dtype == np.int64
+    new = (found.train.labels + 1) % len(classes)
+    source, kept = found.train.source, np.array([True, True, False, True])
+    out = tmp_path / "out.parquet"
+    parquet.rewrite_labels(tmp_path, source, np.arange(4), found.train.labels, new, kept, out, classes=classes)
+    table = pq.read_table(out)
+    assert table["label"].to_pylist() == [classes[label] for label in new[kept]] and table["label"].type == kind
+    with pytest.raises(UserError, match="are not those that the workspace was created from"):
+        parquet.rewrite_labels(tmp_path, source, np.arange(4), new, new, kept, out, classes=classes)
+
+
+def test_text_beside_numbers_is_refused(tmp_path):
+    write(tmp_path / "train.parquet", range(2), ["a", "b"])
+    write(tmp_path / "test.parquet", [4], [0])
+    with pytest.raises(UserError, match="text in some files and numbers in others"):
+        parquet.load(tmp_path)
+
+
+def test_a_broken_file_is_a_sentence_and_nothing_else(tmp_path):
+    write(tmp_path / "whole.parquet", range(6), ["a", "b"] * 3, features=NAMED)
+    content, rng, read = (tmp_path / "whole.parquet").read_bytes(), np.random.default_rng(0), 0
+    (tmp_path / "set").mkdir()
+    times = 5 * int(os.environ.get("LINEUP_FUZZ", 12))
+    for _ in range(times):
+        broken = np.frombuffer(content, np.uint8).copy()
+        broken[rng.integers(0, len(broken), 3)] = rng.integers(0, 256, 3)
+        (tmp_path / "set/train.parquet").write_bytes(broken.tobytes())
+        try:
+            read += len(parquet.load(tmp_path / "set", skip_corrupt=True).train.labels) > 0
+        except UserError as error:
+            assert "\n" not in str(error)
+    assert 0 < read < times
+
+
 def test_validation_goes_before_test_and_what_is_left_out_is_said(tmp_path):
     for value, name in enumerate(["train", "test", "validation", "unsupervised"]):
         write(tmp_path / f"{name}.parquet", [value], [0])
@@ -136,17 +238,52 @@ def test_corrupt_rows_are_listed_or_skipped(tmp_path):
     assert values(found.train) == [1, 3, 4] and found.train.index.tolist() == [0, 2, 3] and len(found.skipped) == 2
 
 
-def test_a_path_without_bytes_is_not_followed(tmp_path):
+@pytest.mark.parametrize("kind", [STRUCT, pa.string(), pa.struct([("path", pa.large_string())])])
+@pytest.mark.parametrize("form", ["img/{}.png", "{root}/img/{}.png", "img\\{}.png", "data/img/{}.png"])
+def test_paths_of_files_are_read(tmp_path, kind, form):
+    root = tmp_path / "data" if not form.startswith("data") else tmp_path
+    (tmp_path / "data/img").mkdir(parents=True)
+    for value in range(20):
+        (tmp_path / f"data/img/{value}.png").write_bytes(grey(value))
+    for name, numbers in (("train", range(16)), ("val", range(16, 20))):
+        paths = [form.format(value, root=root) for value in numbers]
+        rows = [{"path": path} for path in paths] if pa.types.is_struct(kind) else paths
+        table = pa.table({"image": pa.array(rows, kind), "label": [value % 2 for value in numbers]})
+        pq.write_table(table, tmp_path / f"data/{name}.parquet")
+    found = parquet.load(root)
+    assert values(found.train) == list(range(16)) and values(found.val) == [16, 17, 18, 19]
+    assert found.val.labels.tolist() == [0, 1, 0, 1] and found.root == root
+    again = data.reopen_images(found.val.source, found.root, pd.DataFrame(found.val.locations))
+    assert np.asarray(again)[:, 0, 0].tolist() == values(found.val)
+    (tmp_path / "data/img/3.png").unlink()
+    with pytest.raises(UserError, match=r"1 of 20 images cannot be read: .*img/3.png \(is not there"):
+        parquet.load(root)
+    assert len(parquet.load(root, skip_corrupt=True).train.labels) == 15
+
+
+def test_paths_that_lead_outside_are_followed_only_by_leave(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.png").write_bytes(grey(7))
+    (tmp_path / "set").mkdir()
+    for paths in (["../a.png", "../b.png"], [f"{tmp_path}/a.png", f"{tmp_path}/b.png"]):
+        pq.write_table(pa.table({"img": paths, "label": [0, 0]}), tmp_path / "set/train.parquet")
+        with pytest.raises(UserError, match="names images outside .*set .*allow others with --follow-links"):
+            parquet.load(tmp_path / "set")
+        found = parquet.load(tmp_path / "set", follow_links=True)
+        assert found.root == tmp_path and values(found.train) == [7]
+    pq.write_table(pa.table({"img": ["../a.png", None], "label": [0, 0]}), tmp_path / "set/train.parquet")
+    with pytest.raises(UserError, match="row 1 of .* has neither an image nor the path of one"):
+        parquet.load(tmp_path / "set", follow_links=True)
+
+
+def test_a_path_without_bytes_among_others_is_not_followed(tmp_path):
     (tmp_path / "secret.png").write_bytes(grey(1))
-    rows = [{"bytes": None, "path": str(tmp_path / "secret.png")}]
-    pq.write_table(pa.table({"img": pa.array(rows, STRUCT), "label": [0]}), tmp_path / "train.parquet")
+    rows = [{"bytes": grey(2)}, {"bytes": None, "path": str(tmp_path / "secret.png")}, {"bytes": grey(3)}]
+    pq.write_table(pa.table({"img": pa.array(rows, STRUCT), "label": [0] * 3}), tmp_path / "train.parquet")
     with pytest.raises(UserError, match="no image in it, at most the path"):
         parquet.load(tmp_path)
-    with pytest.raises(UserError, match="there is no image that can be read"):
-        parquet.load(tmp_path, skip_corrupt=True)
-    pq.write_table(pa.table({"img": ["secret.png"], "label": [0]}), tmp_path / "train.parquet")
-    with pytest.raises(UserError, match="holds no encoded images but string"):
-        parquet.load(tmp_path)
+    found = parquet.load(tmp_path, skip_corrupt=True)
+    assert sorted(values(found.train) + values(found.val)) == [2, 3]
 
 
 @pytest.mark.parametrize(
@@ -156,7 +293,11 @@ def test_a_path_without_bytes_is_not_followed(tmp_path):
         (pa.array([0, -1, 1]), None, "label -1"),
         (pa.array([0, 2, 1]), NAMED, "beyond the 2 class names"),
         (pa.array([0, 10**9, 1]), None, "beyond the 3 images"),
-        (pa.array(["a", "b", "c"]), None, "no whole numbers but string"),
+        (pa.array([0.5, 1, 2]), None, "neither whole numbers nor text but double"),
+        (pa.array(["a", "", "c"]), None, "1 labels are missing"),
+        (pa.array(["a", None, None]), None, "2 labels are missing"),
+        (pa.array(["a", "b", "c" * 20_000]), None, "3 different texts of up to 20,000 letters"),
+        (pa.nulls(3), None, "3 labels are missing"),
     ],
 )
 def test_labels_that_cannot_be_class_numbers(tmp_path, labels, features, why):
@@ -178,6 +319,9 @@ def test_without_class_names_they_are_the_numbers(tmp_path, metadata):
         ([], "no .parquet files"),
         (["a/train.parquet", "b/train.parquet"], "several data sets .a, b.; name the folder of one"),
         (["test.parquet"], "named as training images"),
+        (["a.parquet", "b.parquet"], "files of several names, a.parquet, b.parquet, and none says"),
+        (["train-a.parquet", "train-b.parquet"], "several splits of training images, train-a.parquet, train-b.parquet"),
+        (["train/test.parquet"], "named as one split, and its folder as another"),
     ],
 )
 def test_folders_that_leave_it_open(tmp_path, files, why):
@@ -185,6 +329,17 @@ def test_folders_that_leave_it_open(tmp_path, files, why):
         write(tmp_path / file, [0], [0])
     with pytest.raises(UserError, match=why):
         parquet.load(tmp_path)
+
+
+def test_a_file_whose_name_is_no_utf8_is_named(tmp_path):
+    write(tmp_path / "train.parquet", range(4), [0, 1] * 2)
+    (tmp_path / "train.parquet").rename(tmp_path / "caf\udce9-train.parquet")
+    for root in (tmp_path, tmp_path / "caf\udce9-train.parquet"):
+        with pytest.raises(
+            UserError, match=r"caf.udce9-train.parquet has a name that is no UTF-8.*; rename it"
+        ) as error:
+            parquet.load(root)
+        assert str(error.value).encode()
 
 
 def test_files_that_are_broken_or_lack_a_column(tmp_path):
@@ -228,7 +383,7 @@ def test_what_has_changed_since_is_refused(tmp_path):
 @pytest.mark.skipif(not (SHARED / "cifar10" / "train.parquet").is_file(), reason="no CIFAR-10 in ../shared/data")
 def test_cifar10_in_hugging_face_s_layout(monkeypatch):
     monkeypatch.setattr(
-        "attribution.data.encoded._inspect_pictures", lambda contents: [(32, 32, False)] * len(contents)
+        "attribution.data.encoded._inspect_pictures", lambda contents: [Look(32, 32, False)] * len(contents)
     )  # slow
     found = parquet.load(SHARED / "cifar10")
     assert found.classes == "airplane automobile bird cat deer dog frog horse ship truck".split()

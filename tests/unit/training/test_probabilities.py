@@ -1,8 +1,10 @@
 """Probabilities of logits, also of those that differ by more than a float's exponent holds."""
 
 import numpy as np
+import pytest
 
-from attribution.training.probabilities import probabilities_of
+from attribution.errors import UserError
+from attribution.training.probabilities import check_finite, probabilities_of
 
 
 def test_each_row_sums_to_one_and_keeps_its_order():
@@ -14,3 +16,10 @@ def test_each_row_sums_to_one_and_keeps_its_order():
 
 def test_a_class_that_is_out_of_the_question_has_none():
     assert probabilities_of(np.array([[0, -np.inf, 0]])).tolist() == [[0.5, 0, 0.5]]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_no_number_is_refused(value):
+    check_finite(np.array([[3, -80_000.0]]), "mine")
+    with pytest.raises(UserError, match="a training of mine came to nothing: its predictions for 1 of 2 images"):
+        check_finite(np.array([[0, 1.0], [2, value]]), "mine")

@@ -200,6 +200,19 @@ def test_edits_that_cannot_be_trained(trainer):
         trainer.run(remove(range(200)))
 
 
+def test_predictions_that_are_no_numbers_are_refused(trainer, monkeypatch):
+    black = data(60)
+    black.train_images, black.val_images = black.train_images * 0, black.val_images * 0
+    with pytest.raises(
+        UserError, match="of demo-cnn came to nothing: its predictions for 30 of 30 images are no numbers"
+    ):
+        Trainer(black, recipes.get_recipe("demo-cnn"), "cpu").run()
+    too_fast = replace(trainer.recipe, learning_rate=1e30)
+    monkeypatch.setattr(trainer, "recipe", too_fast)
+    with pytest.raises(UserError, match="no numbers .NaN or infinity.; look whether the images are as they should be"):
+        trainer.run()
+
+
 def test_colour_images():
     grey = data(90)
     colour = SimpleNamespace(

@@ -227,6 +227,108 @@ def test_splits_that_are_not_fit(tmp_path, monkeypatch, labels, val_labels, why)
         create.create(tmp_path / "new", "drawn")
 
 
+@pytest.mark.parametrize("top", ["", "train/"])
+def test_one_class_alone_is_refused(tmp_path, top):
+    fill(tmp_path / "set", {f"{top}photos/ant": ["0.png", "1.png", "2.png"], f"{top}photos/bee": ["3.png", "4.png"]})
+    with pytest.raises(UserError, match="are of one class, photos, and there is nothing to learn; name with --root"):
+        create.create(tmp_path / "new", "image-folder", tmp_path / "set")
+    assert not (tmp_path / "new").exists()
+    root = tmp_path / "set" / top / "photos"
+    assert create.create(tmp_path / "new", "image-folder", root).classes == ["ant", "bee"]
+
+
+def test_one_class_alone_in_parquet_is_refused(tmp_path):
+    for labels in ([3] * 10, ["ant"] * 10):
+        write(tmp_path / "train.parquet", range(10), labels)
+        with pytest.raises(UserError, match="are of one class, (3|ant), "):
+            create.create(tmp_path / "new", "parquet", tmp_path / "train.parquet")
+
+
+@pytest.mark.parametrize(
+    "mode, value", [("L", 0), ("L", 130), ("RGB", (255, 0, 0)), ("1", 1), ("I;16", 0), ("I;16", 3000)]
+)
+def test_images_that_are_all_of_one_colour_are_refused(tmp_path, mode, value):
+    for name in ("train/cat/a", "train/cat/b", "train/dog/c", "val/cat/d"):
+        put(tmp_path / f"set/{name}.png", value, mode=mode)
+    with pytest.raises(UserError, match="images of set are all of one and the same colour, .*; look at the files"):
+        create.create(tmp_path / "new", "image-folder", tmp_path / "set")
+    assert not (tmp_path / "new").exists()
+    put(tmp_path / "set/train/dog/c.png", 77)
+    assert create.create(tmp_path / "new", "image-folder", tmp_path / "set").n_train == 3
+
+
+def deep_folder(root, values):
+    for number, value in enumerate(values):
+        put(root / f"{('train', 'val')[number > 3]}/{('cat', 'dog')[number % 2]}/{number}.png", value, mode="I;16")
+
+
+@pytest.mark.parametrize(
+    "values, bits, white, shown",
+    [
+        ((0, 100, 150, 200, 220, 7), 8, "255", [0, 100, 150, 200]),
+        ((0, 1600, 2400, 3200, 3520, 7), 12, "4,095", [0, 100, 150, 200]),
+        ((0, 25_600, 38_400, 51_200, 65_535, 7), 16, "65,535", [0, 100, 150, 200]),
+    ],
+)
+def test_grey_of_16_bits_is_seen_and_its_depth_said(tmp_path, values, bits, white, shown):
+    deep_folder(tmp_path / "set", values)
+    ws = create.create(tmp_path / "new", "image-folder", tmp_path / "set")
+    assert sorted(np.asarray(Workspace.open(ws.path).train_images)[:, 0, 0]) == shown
+    said = data.depth(ws.manifest["dataset"])
+    assert said == f"grey images of 16 bits use {bits} of them: {white} is shown white"
+    assert ws.manifest["dataset"]["images"]["val"]["bits"] == bits
+    # a workspace of an older Lineup has no such note: it reads the upper 8 bits, and shares nothing with this one
+    manifest = json.loads((ws.path / "workspace.json").read_text())
+    for split in ("train", "val"):
+        del manifest["dataset"]["images"][split]["bits"]
+    (ws.path / "workspace.json").write_text(json.dumps(manifest))
+    older = Workspace.open(ws.path)
+    assert data.depth(older.manifest["dataset"]) == ""
+    order = np.asarray(older.open_images(older.images_root, "train"))[:, 0, 0]
+    assert sorted(order) == [value >> 8 for value in values[:4]]
+
+
+def test_two_depths_of_one_set_are_two_data_sets(tmp_path):
+    deep_folder(tmp_path / "set", (0, 100, 150, 200, 220, 7))
+    ws = create.create(tmp_path / "new", "image-folder", tmp_path / "set")
+    older = ws.open_images(ws.images_root, "train")
+    older.bits = 16
+    assert create.image_digest(older) != ws.manifest["dataset"]["digests"]["train"]
+
+
+@pytest.mark.parametrize("bits", [7, 10**6, "12", None, [12], {}])
+def test_a_depth_that_cannot_be_is_refused(tmp_path, folder, bits):
+    ws = create.create(tmp_path / "new", "image-folder", folder)
+    manifest = json.loads((ws.path / "workspace.json").read_text())
+    manifest["dataset"]["images"]["train"]["bits"] = bits
+    (ws.path / "workspace.json").write_text(json.dumps(manifest))
+    assert data.depth(manifest["dataset"]) == ""
+    with pytest.raises(UserError, match="where the images are is not as it should be"):
+        _ = Workspace.open(ws.path).train_images
+
+
+def test_how_it_was_read_is_recorded(tmp_path):
+    fill(
+        tmp_path / "set", {f"{top}/{class_}": ["0.png", "1.png"] for top in ("Train", "dev", "test") for class_ in "ab"}
+    )
+    part = create.create(tmp_path / "new", "image-folder", tmp_path / "set").manifest["parts"]["data"]
+    assert part["notes"] == ["training images from Train, validation images from dev"]
+    assert part["skipped"] == ["test (4 images; dev validates)"]
+
+
+def test_names_that_are_no_utf8(tmp_path, folder):
+    (folder / "train/cat/b.png").rename(folder / "train/cat/caf\udce9.png")
+    with pytest.raises(UserError, match=r"train/cat/caf.udce9.png .has a name that is no UTF-8; rename it"):
+        create.create(tmp_path / "new", "image-folder", folder)
+    ws = create.create(tmp_path / "new", "image-folder", folder, skip_corrupt=True, name="n\udce9w")
+    assert Workspace.open(ws.path).train_images[:].shape == (5, 6, 6) and ws.name == "n\\udce9w"
+    with pytest.raises(UserError, match=r"n.udce9wer has a name that is no UTF-8"):
+        create.create(tmp_path / "n\udce9wer", "image-folder", folder, skip_corrupt=True)
+    folder.rename(tmp_path / "s\udce9t")
+    with pytest.raises(UserError, match=r"s.udce9t has a name that is no UTF-8"):
+        create.create(tmp_path / "newer", "image-folder", tmp_path / "s\udce9t", skip_corrupt=True)
+
+
 def test_nothing_is_overwritten(tmp_path, folder):
     (tmp_path / "new").mkdir()
     create.create(tmp_path / "new", "image-folder", folder)  # into an empty folder it may
