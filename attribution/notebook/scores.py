@@ -28,10 +28,10 @@ BLOCK_BYTES = 64 << 20  # of scores that are hashed at a time
 #: options of the command line, as they stand in the sentences of what both use -> as a function here takes them
 OPTIONS = {
     r"--(sign|orientation) ([a-z-]+)": r'\1="\2"',
-    r"--(force|skip-corrupt)": r"\1=True",
+    r"--(force|skip-corrupt|follow-links)": r"\1=True",
     r" or leave that target out with --targets": "",
     r"--(root|side|val-share)": r"\1",
-    r"skip-corrupt=": "skip_corrupt=",
+    r"(skip|follow)-(corrupt|links)=": r"\1_\2=",
     r"\bval-share\b": "val_share",
     r"\bPORT=": "port=",
 }

@@ -206,7 +206,11 @@ def test_a_workspace_of_a_folder(tmp_path):
     [
         ((), {}, "give train and val, or dataset and root"),
         (([],), {"dataset": "cifar10"}, "give train and val, or dataset and root"),
-        (((np.zeros((3, 8, 8)), [0, 1, 2]),), {"skip_corrupt": True}, "root and skip_corrupt are of a data set on"),
+        (
+            ((np.zeros((3, 8, 8)), [0, 1, 2]),),
+            {"skip_corrupt": True},
+            "root, skip_corrupt and follow_links",
+        ),
         ((), {"root": "/nowhere"}, "there is nothing at /nowhere; check root"),
         ((), {"root": "/nowhere", "classes": ["a"]}, "has its own validation images and classes"),
         (("no-such",), {}, "no data set 'no-such'"),
