@@ -88,7 +88,7 @@ def answered(workspace: Workspace, spec: Spec, run: Callable[[], object]) -> dic
         if not cached:
             run()
             answer = spec.answer(workspace, store)
-    return {**answer, "cached": cached}
+    return {**(answer or {}), "cached": cached}
 
 
 def _find_job(store: ResultStore, number: int) -> Job:

@@ -68,7 +68,7 @@ class Server:
         """Ends it."""
         self._process.terminate()
         try:
-            self._process.wait(10)
+            self._process.wait(5)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
