@@ -17,7 +17,8 @@ def token_check() -> list[Middleware]:
     """The middleware that lets in who has the token; none where `--no-token` switched it off."""
     if os.environ.get("LINEUP_NO_TOKEN"):
         return []
-    return [Middleware(TokenCheck, token=read_token(data_folder()), spend=partial(spend_code, data_folder()))]
+    data, framed_by = data_folder(), os.environ.get("LINEUP_FRAMED_BY", "").split()
+    return [Middleware(TokenCheck, token=read_token(data), spend=partial(spend_code, data), framed_by=framed_by)]
 
 
 # Streamlit finds this line by its syntax: `streamlit run asgi.py` and `uvicorn asgi:app` both serve it.

@@ -30,6 +30,14 @@ PagesManager.uses_pages_directory = False
 from streamlit.web.cli import main
 main(prog_name="streamlit")
 """
+#: Before that, where the server is another process's: it ends when that process does, whose end closes its stdin.
+ENDS_WITH_STDIN = """
+import os, signal, threading
+def end():
+    os.read(0, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
+threading.Thread(target=end, daemon=True).start()
+"""
 #: Waits until the server is up, half a minute at most, and opens the browser; this process is the server by then. The
 #: code is made last of all: until the browser has spent it, other users could read it from the browser's arguments.
 OPENER_SCRIPT = f"""
@@ -66,8 +74,7 @@ def serve(
     data = check_data_folder()
     if os.environ.get("LINEUP_DATA"):  # only then: a data folder that was named may be a shared one
         os.environ["LINEUP_DATA"] = str(data)
-    for library in ("OMP", "OPENBLAS", "MKL"):  # the server is left responsive; a training sets its own threads
-        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+    os.environ.update(thread_limits())
     address = f"http://{ADDRESS}:{port}{page_url or '/'}"
     if with_token:
         os.environ.pop("LINEUP_NO_TOKEN", None)
@@ -88,7 +95,21 @@ def serve(
             stderr=subprocess.DEVNULL,
         )
     os.chdir(APP)  # where .streamlit/config.toml is found
-    os.execv(sys.executable, [sys.executable, "-c", STREAMLIT_SCRIPT, "run", SERVER.name, "--server.port", str(port)])
+    os.execv(sys.executable, server_command(port))
+
+
+def server_command(port: int, ends_with_stdin: bool = False) -> list[str]:
+    """The command that serves `asgi.py` at 127.0.0.1:`port`; its working folder is APP. ends_with_stdin: it ends when
+    its standard input is closed, by the end of the process that started it if by nothing else."""
+    script = (ENDS_WITH_STDIN if ends_with_stdin else "") + STREAMLIT_SCRIPT
+    return [sys.executable, "-c", script, "run", SERVER.name, "--server.port", str(port)]
+
+
+def thread_limits() -> dict[str, str]:
+    """The environment of a server that is left responsive, where nothing else was said; a training sets its own
+    threads."""
+    names = [f"{library}_NUM_THREADS" for library in ("OMP", "OPENBLAS", "MKL")]
+    return {name: os.environ.get(name, "1") for name in names}
 
 
 def check_port(port: int | str) -> int:

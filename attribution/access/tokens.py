@@ -15,7 +15,7 @@ from attribution.errors import UserError
 from attribution.files import locked, make_folder, read_bytes, write_atomically
 
 TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")  # 32 bytes
-CODE_LASTS = 60  # seconds
+CODE_LASTS, MOST_LASTS = 60, 600  # seconds that a code lasts, and may be asked to
 
 
 def access_folder(data: Path) -> Path:
@@ -55,28 +55,33 @@ def read_token(data: Path) -> str:
     return token
 
 
-def new_code(data: Path) -> str:
-    """A code that is as good as the token once, within a minute: for the link that a browser is started with, since
-    every user of a machine sees the arguments of its processes. Only its digest is kept."""
+def new_code(data: Path, lasts: int = CODE_LASTS) -> str:
+    """A code that is as good as the token once, within a minute, or `lasts` seconds, MOST_LASTS at most: for the link
+    that a browser is started with, since every user of a machine sees the arguments of its processes; and for one in a
+    notebook, whose file is handed on. Only its digest is kept."""
     folder = access_folder(data)
     for file in folder.glob("*.once"):
         with suppress(OSError):  # another has just removed it
-            if time.time() - file.stat().st_mtime > CODE_LASTS:
+            if time.time() - file.stat().st_mtime > _seconds(file):
                 file.unlink()
     code = secrets.token_urlsafe(32)
-    _code_file(folder, code.encode()).touch(0o600, exist_ok=False)
+    file = _code_file(folder, code.encode())
+    file.touch(0o600, exist_ok=False)
+    if lasts != CODE_LASTS:
+        file.write_text(str(lasts))
     return code
 
 
 def spend_code(data: Path, code: bytes) -> bool:
-    """Whether `code` is one that `new_code` gave a minute ago at most, and that nobody has spent; now it is spent."""
+    """Whether `code` is one that `new_code` gave not longer ago than it lasts, and that nobody has spent; now it is
+    spent."""
     file = _code_file(access_folder(data), code)
     try:
-        age = time.time() - file.stat().st_mtime
+        age, lasts = time.time() - file.stat().st_mtime, _seconds(file)
         file.unlink()  # of two at once, one succeeds
     except OSError:
         return False
-    return abs(age) <= CODE_LASTS
+    return abs(age) <= lasts
 
 
 def add_parameter(url: str, name: str, value: str) -> str:
@@ -86,6 +91,12 @@ def add_parameter(url: str, name: str, value: str) -> str:
 
 def _code_file(folder: Path, code: bytes) -> Path:
     return folder / f"{sha256(code).hexdigest()}.once"
+
+
+def _seconds(file: Path) -> int:
+    """How long the code of that file lasts."""
+    text = file.read_text("ascii", "replace")[:10]
+    return min(int(text), MOST_LASTS) if text.isascii() and text.isdigit() else CODE_LASTS
 
 
 def _read(file: Path) -> str:

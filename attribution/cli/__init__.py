@@ -34,7 +34,6 @@ from attribution.inputs import limits, names
 from attribution.rankings import default_rankings
 from attribution.runner.commands import PROGRESS_VARIABLE
 from attribution.store.queue import Job
-from attribution.store.results import ResultStore
 from attribution.training import own
 from attribution.workspace.workspace import Workspace
 
@@ -327,13 +326,7 @@ def run_job(ws: Workspace, spec: Spec) -> Job:
 
 def answered(ws: Workspace, spec: Spec) -> dict:
     """The answer to a spec, computed first where it is not known in full, with "cached": whether it was."""
-    with ResultStore.for_workspace(ws) as store:
-        answer = spec.answer(ws, store)
-        cached = answer is not None and answer.get("complete", True)
-        if not cached:
-            run_job(ws, spec)
-            answer = spec.answer(ws, store)
-    return {**answer, "cached": cached}
+    return background_jobs.answered(ws, spec, lambda: run_job(ws, spec))
 
 
 def user_name() -> str:

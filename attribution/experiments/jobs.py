@@ -79,6 +79,18 @@ def run_job(workspace: Workspace, spec: Spec, progress: Callable[[str, int, int 
     return job
 
 
+def answered(workspace: Workspace, spec: Spec, run: Callable[[], object]) -> dict:
+    """The answer to a spec, with "cached": whether it was known in full. Where it was not, run() sees to it that it is,
+    by `run_job`."""
+    with ResultStore.for_workspace(workspace) as store:
+        answer = spec.answer(workspace, store)
+        cached = answer is not None and answer.get("complete", True)
+        if not cached:
+            run()
+            answer = spec.answer(workspace, store)
+    return {**(answer or {}), "cached": cached}
+
+
 def _find_job(store: ResultStore, number: int) -> Job:
     job = store.job(number)
     if job is None:

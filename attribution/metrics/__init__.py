@@ -8,3 +8,14 @@ One naming convention holds for all modules, in the manner of scikit-learn's met
 - What was measured comes before the scores: `wrong, scores`; `margins, scores`. Options: `level`, `resamples`, `seed`.
 - Shapes: n values or images, T targets, M subsets, R seeds, B resamples.
 """
+
+from importlib import import_module
+
+__all__ = ["label_detection", "lds", "rank_agreement", "statistics", "support_curves"]
+
+
+def __getattr__(name: str):
+    """A module of this folder that nobody has imported yet, so that a notebook needs no further import."""
+    if name not in __all__:
+        raise AttributeError(f"module 'attribution.metrics' has no attribute {name!r}")
+    return import_module(f"attribution.metrics.{name}")

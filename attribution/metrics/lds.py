@@ -12,9 +12,11 @@ Source: Park et al., TRAK (arXiv 2303.14186), section 2; the ceiling is classica
 1910).
 """
 
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import combinations, islice
+from types import ModuleType
 
 import numpy as np
 from scipy.stats import rankdata
@@ -67,7 +69,7 @@ def lds(
     """LDS of one ranking, with a value for each target.
 
     masks    bool [M, n_train], True where a training image is in the subset
-    margins  float [M, R, n_val], correct logit minus best other; may be a memory map
+    margins  float [M, R, n_val], correct logit minus best other; may be a memory map. [M, n_val] is one seed
     scores   callable, target -> float [n_train]; or an iterable of such rows in the order of `targets`, so that
              not all of them need exist at once
     targets  int [T], the validation images to score; all by default
@@ -151,6 +153,7 @@ def evaluate_rankings(
 
 def _check_inputs(masks, margins, targets):
     masks, margins = np.asarray(masks, dtype=bool), np.asarray(margins)
+    margins = margins[:, None] if margins.ndim == 2 else margins
     if masks.ndim != 2 or margins.ndim != 3 or len(masks) != len(margins):
         raise UserError(
             f"LDS needs masks [subsets, train] and margins [subsets, seeds, val] of the same subsets, "
@@ -248,3 +251,12 @@ def _seed_halves(seeds):
         return [(list(a), list(b)) for a, b in combinations(combinations(range(seeds), half), 2) if not set(a) & set(b)]
     orders = [np.random.default_rng(at).permutation(seeds) for at in range(50)]
     return [(order[:half], order[half : 2 * half]) for order in orders]
+
+
+class _Callable(ModuleType):
+    def __call__(self, *arguments, **options) -> LDS:
+        return lds(*arguments, **options)
+
+
+# Module and function have one name: called as `attribution.metrics.lds(masks, margins, scores)`, this is the function.
+sys.modules[__name__].__class__ = _Callable

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attribution.errors import UserError
+from attribution.inputs import names
 
 if TYPE_CHECKING:
     from attribution.workspace.workspace import Workspace
@@ -48,6 +50,14 @@ class Ranking(ABC):
 
     def __init__(self, workspace: Workspace):
         self.workspace = workspace
+
+    def __repr__(self) -> str:
+        about = ", ".join(filter(None, [self.method, self.description, "signed" if self.signed else "unsigned"]))
+        return names.visible(f"<ranking {self.name} of {self.workspace.name}: {about}, {len(self.targets):,} targets>")
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return f"<code>{html.escape(repr(self))}</code>"
 
     @property
     def version(self) -> str | None:

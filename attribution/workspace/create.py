@@ -36,7 +36,7 @@ BLOCK = 1000  # images that are written at a time
 
 def create(
     path: Path | str,
-    dataset: str,
+    dataset: str | DataSet,
     root: Path | str | None = None,
     *,
     name: str | None = None,
@@ -47,7 +47,8 @@ def create(
     follow_links: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Workspace:
-    """Writes a workspace of the data set `dataset`, one of `data.NAMES` or "FILE:FUNCTION", into the new folder `path`.
+    """Writes a workspace of the data set `dataset`, one of `data.NAMES`, "FILE:FUNCTION" or one that is loaded already,
+    into the new folder `path`.
 
     root: where the data set's files are; it may be left out where they can be downloaded. skip_corrupt, side,
     val_share, follow_links: as in the loader, which has to know them. progress(text, done, total). A killed creation
@@ -66,14 +67,14 @@ def create(
         "val_share": val_share,
         "follow_links": follow_links or None,
     }
-    data_set = _load_data_set(
-        dataset, root, {option: value for option, value in options.items() if value is not None}, progress
-    )
+    given = {option: value for option, value in options.items() if value is not None}
+    data_set = dataset if isinstance(dataset, DataSet) else _load_data_set(dataset, root, given, progress)
     _check_data_set(data_set)
     identity = _identify(data_set, progress)
     with staged_folder(path) as partial:
         workspace = _write_workspace(partial, data_set, identity, printable(name or path.name), recipe)
-        _write_parts(workspace, data_set, identity, dataset, options, time.perf_counter() - start)
+        asked = "objects" if data_set is dataset else dataset
+        _write_parts(workspace, data_set, identity, asked, options, time.perf_counter() - start)
         if data_set.train.source:
             roots.save_root(path, workspace.fingerprint, data_set.root or data.root_folder(root))
         bundled.import_bundled(workspace)

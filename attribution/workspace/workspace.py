@@ -24,6 +24,7 @@ from attribution.data import Images, reopen_images, roots
 from attribution.data.thumbnails import Thumbnails
 from attribution.errors import UserError
 from attribution.files import APP, change_json, data_folder, read_array, read_table
+from attribution.inputs import names
 from attribution.training import all_recipes
 from attribution.training.head.recipe import PREFIX, HeadRecipe, is_head
 from attribution.workspace import heads
@@ -72,6 +73,10 @@ class Workspace:
         self.planted: int = dataset.get("planted", 0)
         #: draw dark on light (255 - pixel), as Fashion-MNIST is best looked at
         self.greyscale_inverted: bool = dataset.get("inverted", False)
+
+    def __repr__(self) -> str:
+        images = f"{self.n_train:,} training and {self.n_val:,} validation images, {len(self.classes)} classes"
+        return names.visible(f"<workspace {self.name}: {images}, at {self.path}>")
 
     @staticmethod
     def open(path: str | Path = DEMO, model: str | None = None) -> "Workspace":

@@ -79,7 +79,7 @@ def _live(ws: Workspace, target: int, rows: list[LineupRow], drawn: list[dict]) 
     for number, (_, line) in enumerate(asked):
         line["live"] = number
     return {
-        "url": "/live",
+        "url": "live",  # beside the page, also where the server is a folder of another one
         "model": ws.recipe,
         "target": target,
         "label": int(ws.val_labels[target]),

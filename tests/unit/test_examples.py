@@ -9,6 +9,7 @@ from attribution.audit.detectors import stored
 from attribution.evaluation import agreement, label_errors, lds_report
 from attribution.experiments import retrain, support_table
 from attribution.explore import lineup, opening_target, targets
+from attribution.notebook import opened, show
 from attribution.training import edits, recipes
 from attribution.workspace import workspace
 
@@ -26,6 +27,8 @@ EXAMPLES = {
     support_table: 1,
     recipes: 1,
     edits: 1,
+    opened: 2,
+    show: 3,
 }
 
 

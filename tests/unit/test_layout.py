@@ -10,7 +10,7 @@ LIBRARY, TESTS = ROOT / "attribution", ROOT / "tests" / "unit"
 #: Files of the library without a test file of their own, and the file that tests them.
 TESTED_ELSEWHERE = {
     # entry points: run as a script runs them
-    "__init__.py": "workspace/test_workspace.py",
+    "__init__.py": "notebook/test_opened.py",
     "__main__.py": "cli/test_cli.py",
     # the command line: what starts a runner stands in one file, which starts it once
     "cli/export.py": "cli/test_cli.py",
@@ -25,12 +25,17 @@ TESTED_ELSEWHERE = {
     "builds/timing.py": "builds/test_scores.py",
     # registries, protocols and plain records: tested in what is registered, implements or fills them
     "data/__init__.py": "workspace/test_create.py",
+    "metrics/__init__.py": "notebook/test_opened.py",
     "export/charts/__init__.py": "export/charts/test_drawing.py",
     "rankings/__init__.py": "workspace/test_bundled.py",
     "runner/executors/__init__.py": "runner/executors/test_local.py",
     "audit/detectors/base.py": "audit/detectors/test_detectors.py",
     "audit/detectors/families.py": "audit/detectors/test_detectors.py",
     "errors.py": "files/test_files.py",
+    # what a notebook is given, tested as it is asked for
+    "notebook/answers.py": "notebook/test_opened.py",
+    "notebook/progress.py": "notebook/test_opened.py",
+    "notebook/frame.py": "notebook/test_show.py",
     # a process that serves a user's code: tested in each kind of it
     "workspace/own_process.py": "own_code/test_process.py",
     "cli/own_ranking.py": "rankings/test_own.py",
@@ -101,6 +106,7 @@ OF_MANY_FILES = {
     "importing/formats/test_fuzz.py": "damaged files, for every format",
     "importing/formats/test_golden.py": "files that the other libraries wrote, for every format",
     "metrics/test_examples.py": "the examples in the docstrings",
+    "notebook/test_notebooks.py": "docs/notebooks, in a real kernel",
     "test_architecture.py": "docs/architecture.md",
     "test_docs.py": "the documents",
     "test_examples.py": "the examples in the docstrings of what a notebook calls",

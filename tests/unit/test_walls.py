@@ -15,6 +15,7 @@ TORCH = {"torch", "torchvision", "lightly", "dattri"}
 LAYERS = (
     "__main__",
     "cli",
+    "notebook",
     "demo",
     "install",
     "serve",

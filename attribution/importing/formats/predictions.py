@@ -80,6 +80,20 @@ def load_predictions(paths: list[Path], kind: str, images: ImageNames, classes: 
     return Predictions(np.stack(models), files, all(path.suffix.lower() in TABLES for path in paths))
 
 
+def from_array(values: np.ndarray, images: ImageNames, classes: list[str]) -> Predictions:
+    """The predictions in an array, [n, classes] or [models, n, classes], of logits; or of probabilities, where all its
+    rows are such. Raises UserError as `load_predictions`."""
+    path = Path("logits")
+    _check_shape(path, values.shape, images, classes)
+    models = np.asarray(values, np.float64).reshape(-1, *values.shape[-2:])
+    if len(models) > MAX_SEEDS:
+        raise UserError(f"more than {MAX_SEEDS:,} models are too many; give fewer of them")
+    is_share = bool((models >= 0).all() and (np.abs(models.sum(2) - 1) <= TOLERANCE).all())
+    kind = "probabilities" if is_share else "logits"
+    found = [_probabilities(path, kind, model, images.what) for model in models]
+    return Predictions(np.stack(found), ["logits"] * len(found), matched=False)
+
+
 def _probabilities(path: Path, kind: str, values: np.ndarray, what: str) -> np.ndarray:
     """float32 [n, classes] of the numbers in a file, by blocks. Raises UserError for those that cannot be."""
     probabilities = np.empty(values.shape, np.float32)

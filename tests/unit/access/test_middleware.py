@@ -26,13 +26,25 @@ WRONG = [
 class Asked:
     """A request to a fresh TokenCheck, and what became of it: what was sent, and whether the application saw it."""
 
-    def __init__(self, path="/", query=b"", cookie=None, origin=None, kind="http", codes=(), method="GET", check=None):
+    def __init__(
+        self,
+        path="/",
+        query=b"",
+        cookie=None,
+        origin=None,
+        kind="http",
+        codes=(),
+        method="GET",
+        check=None,
+        prefix=None,
+    ):
         self.sent, self.codes, self.seen = [], set(codes), None
         check = check or TokenCheck(self.application, TOKEN, self.spend)
         check.app = self.application
         headers = [(b"host", b"localhost:9000")]
         headers += [(b"cookie", cookie)] if cookie is not None else []
         headers += [(b"origin", origin)] if origin is not None else []
+        headers += [(b"x-forwarded-prefix", prefix)] if prefix is not None else []
         self.scope = {"type": kind, "path": path, "query_string": query, "headers": headers, "method": method}
         asyncio.run(check(self.scope, None, self.send))
 
@@ -175,6 +187,25 @@ def test_a_one_time_link_is_spent_by_who_has_the_cookie_too():
     assert Asked(query=b"once=code", cookie=cookie(), codes=[b"code"]).codes == set()
 
 
+@pytest.mark.parametrize(
+    ("path", "place"), [("/", "./?target=3"), ("/audit", "./audit?target=3"), ("//evil.org/a:b", "./a%3Ab?target=3")]
+)
+def test_behind_a_folder_of_another_server_its_place_and_cookie_are_in_it(path, place):
+    """As jupyter-server-proxy says it, of which some versions put the folder in front of an absolute place."""
+    asked = Asked(path, b"target=3&token=" + TOKEN.encode(), prefix=b"/user/ann@b.org/proxy/8501/")
+    assert (asked.status, asked.headers["location"]) == (303, place)
+    assert SimpleCookie(asked.headers["set-cookie"]).popitem()[1]["path"] == "/user/ann@b.org/proxy/8501/"
+
+
+@pytest.mark.parametrize(
+    "prefix", [b"", b"/", b"x", b"//evil.org", b"/a; Domain=evil.org", b"/a\r\nx: y", b"/a b", b"\xff"]
+)
+def test_what_is_no_folder_is_none(prefix):
+    asked = Asked("/audit", b"token=" + TOKEN.encode(), prefix=prefix)
+    assert asked.headers["location"] == "/audit"
+    assert SimpleCookie(asked.headers["set-cookie"]).popitem()[1]["path"] == "/"
+
+
 # -- the websocket, and pages of other origins
 
 
@@ -239,3 +270,18 @@ def test_tokens_are_compared_in_constant_time(monkeypatch):
     assert set(compared) == {(TOKEN.encode(), TOKEN.encode())} and len(compared) == 2
     monkeypatch.undo()
     assert hmac.compare_digest is middleware.hmac.compare_digest
+
+
+def test_the_page_that_is_named_may_show_ours_in_a_frame():
+    check = TokenCheck(None, TOKEN, bool, ["http://localhost:8888", "https://hub.example.org"])
+    policy = "frame-ancestors 'self' http://localhost:8888 https://hub.example.org"
+    for asked in (Asked(check=check), Asked(check=check, cookie=cookie())):
+        assert asked.headers["content-security-policy"] == policy
+
+
+@pytest.mark.parametrize(
+    "origin", ["*", "'none'", "localhost", "http://a b", "http://a;script-src *", "http://a/b", ""]
+)
+def test_what_is_no_origin_may_not(origin):
+    with pytest.raises(ValueError, match="is no origin"):
+        TokenCheck(None, TOKEN, bool, [origin])

@@ -116,6 +116,26 @@ def test_a_code_lasts_a_minute(data):
     assert len(list(tokens.access_folder(data).glob("*.once"))) == 1
 
 
+def test_a_code_may_be_asked_to_last_ten_minutes(data):
+    tokens.prepare_token(data)
+    codes = [tokens.new_code(data, lasts) for lasts in (600, 600, 10**6)]
+    for code, age in zip(codes, (590, 610, 610)):
+        file = tokens._code_file(tokens.access_folder(data), code.encode())
+        assert permissions(file) == 0o600
+        os.utime(file, times=(time.time() - age,) * 2)
+    assert [tokens.spend_code(data, code.encode()) for code in codes] == [True, False, False]
+
+
+@pytest.mark.parametrize("content", [b"x", b"-5", b"\xff\xfe", "²".encode(), b"9" * 5000])
+def test_how_long_a_code_lasts_is_never_more_than_that(data, content):
+    tokens.prepare_token(data)
+    code = tokens.new_code(data)
+    file = tokens._code_file(tokens.access_folder(data), code.encode())
+    file.write_bytes(content)
+    os.utime(file, times=(time.time() - 601,) * 2)
+    assert not tokens.spend_code(data, code.encode())
+
+
 def test_a_code_is_not_kept_itself(data):
     tokens.prepare_token(data)
     code = tokens.new_code(data)
