@@ -100,7 +100,7 @@ def workspace_create(
         "skipped": skipped,
         "notes": notes,
         "rankings": rankings,
-        "images": data.sizes_json(ws.manifest["dataset"]),
+        "images": data.images_json(ws.manifest["dataset"]),
         "earlier": [str(other.path) for other in earlier],
     }
     see_it = f"see it: python -m attribution.serve --workspace {shlex.quote(str(path))}"
