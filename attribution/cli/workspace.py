@@ -20,6 +20,7 @@ from attribution.cli import (
 )
 from attribution.errors import UserError
 from attribution.inputs import limits
+from attribution.workspace import copies
 from attribution.workspace.workspace import DEMO, Workspace
 
 REMOVABLE = ("rankings", "features", "detectors")  # kinds of parts that may be taken out again
@@ -69,6 +70,9 @@ def workspace_create(
         lines.append(resized + ("" if side else "; --side chooses another size"))
     if rankings:
         lines.append(f"with it come the rankings {', '.join(rankings)}")
+    exact = copies.load(ws)["exact"]
+    if exact["pairs"]:
+        lines.append(f"{copies.exact_text(ws, exact)}; see them: duplicates --between train-val, or the Workspace page")
     earlier = earlier_workspaces(ws)
     for other in earlier:
         lines.append(
@@ -86,6 +90,7 @@ def workspace_create(
         "skipped": skipped,
         "rankings": rankings,
         "images": {key: ws.manifest["dataset"].get(key) for key in ("shape", "sizes")},
+        "exact_copies": {name: exact[name] for name in ("images", "pairs")},
         "earlier": [str(other.path) for other in earlier],
     }
     see_it = f"see it: python -m attribution.serve --workspace {shlex.quote(str(path))}"
