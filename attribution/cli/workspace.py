@@ -20,6 +20,7 @@ from attribution.cli import (
 )
 from attribution.errors import UserError
 from attribution.inputs import limits
+from attribution.workspace import copies
 from attribution.workspace.workspace import DEMO, Workspace
 
 MAX_NAMED = 10  # of what was left out
@@ -83,6 +84,9 @@ def workspace_create(
         lines.append(read_as)
     if rankings:
         lines.append(f"with it come the rankings {', '.join(rankings)}")
+    exact = copies.load(ws)["exact"]
+    if exact["pairs"]:
+        lines.append(f"{copies.exact_text(ws, exact)}; see them: duplicates --between train-val, or the Workspace page")
     earlier = earlier_workspaces(ws)
     for other in earlier:
         lines.append(
@@ -101,6 +105,7 @@ def workspace_create(
         "notes": notes,
         "rankings": rankings,
         "images": data.images_json(ws.manifest["dataset"]),
+        "exact_copies": {name: exact[name] for name in ("images", "pairs")},
         "earlier": [str(other.path) for other in earlier],
     }
     see_it = f"see it: python -m attribution.serve --workspace {shlex.quote(str(path))}"

@@ -8,6 +8,7 @@ import pytest
 from attribution.audit import detectors
 from attribution.audit.decision_log import DecisionLog
 from attribution.features import projection
+from attribution.workspace import copies
 from pages.ui import format as write
 from pages.ui import state
 from tests.names import GROUPS, HOSTILE, steering
@@ -38,6 +39,8 @@ def ws(request, tmp_path_factory):
         patch.setenv("LINEUP_WORKSPACE", str(folder / "w"))
         ws = named(folder / "w", request.param)
         detectors.build_detectors(ws, ["knn-moco"])
+        found = {"images": 1, "pairs": 2, "kept": [[0, 1], [0, 3]]}  # of one class, and of two
+        copies.save(ws, found, None, {})
         projection.save(ws, projection.project(ws, "moco", "pca"), {})
         with DecisionLog.of(ws) as log:
             words = ws.name.replace("\0", "").encode(errors="replace").decode()

@@ -73,6 +73,14 @@ def test_they_are_known_when_a_workspace_is_created(folder, tmp_path):
     assert copies.load(ws) is None and copies.exact_copies(ws)["kept"] == [[5, 1]], "as of a workspace of before"
 
 
+def test_the_command_that_creates_it_says_so(folder, tmp_path, run, answer):
+    line = ("--dataset", "image-folder", "--root", folder)
+    said = run("workspace", "create", tmp_path / "made", *line).out
+    assert "1 of 6 validation images (16.7%) has an exact copy among the training images (1 pair)" in said
+    (folder / "val" / "b" / "2.png").unlink()
+    assert answer("workspace", "create", tmp_path / "other", *line)["exact_copies"] == {"images": 0, "pairs": 0}
+
+
 def test_exact_ones_come_first_then_the_most_alike(ws):
     exact = {"images": 1, "pairs": 1, "kept": [[4, 7]]}
     near = NEAR | {"pairs": 3, "kept": [*NEAR["kept"], [2, 3, 0.97]]}
