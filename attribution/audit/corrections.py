@@ -4,6 +4,7 @@ All text is UTF-8 and quoted, and what a spreadsheet would take for a formula be
 a class name or a note comes back as it was.
 """
 
+import codecs
 import csv
 import hashlib
 import os
@@ -289,9 +290,12 @@ def _read_rows(path: Path) -> Iterator[tuple[int, dict]]:
     try:
         if not path.is_file():
             raise UserError(f"there is no file at {path}; name a {FILE} that was exported")
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            first = stream.readline(65_536)
-            stream.seek(0)
+        with path.open(encoding=_encoding(path), newline="") as stream:
+            first, start = stream.readline(65_536), 0
+            if first.startswith("sep="):  # what some spreadsheets begin with, and Excel obeys
+                start = stream.tell()
+                first = stream.readline(65_536)
+            stream.seek(start)
             reader = csv.reader(stream, strict=True, delimiter=_delimiter(first))
             header = next(reader, None)
             if header is None:
@@ -303,9 +307,11 @@ def _read_rows(path: Path) -> Iterator[tuple[int, dict]]:
             if twice := [name for name, count in Counter(header).items() if count > 1 and name in COLUMNS]:
                 raise UserError(f"{path} has two columns {twice[0]}; keep one of them")
             is_empty = True
-            for number, values in enumerate(reader, 2):
-                if not any(values):  # a spreadsheet leaves rows of nothing
+            for number, values in enumerate(reader, 3 if start else 2):
+                if not any(map(str.strip, values)):  # a spreadsheet leaves rows of nothing
                     continue
+                while len(values) > len(header) and not values[-1].strip():  # and columns
+                    values.pop()
                 if len(values) != len(header):
                     raise UserError(
                         f"row {number} of {path} has {len(values)} columns and the first has "
@@ -316,11 +322,25 @@ def _read_rows(path: Path) -> Iterator[tuple[int, dict]]:
             if is_empty:
                 raise UserError(f"{path} holds no corrections, only names of columns; export it again")
     except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(
-            f"{path} is no CSV in UTF-8 ({str(error).splitlines()[0]}); name a {FILE} that was exported"
-        ) from None
+        raise UserError(f"{path} is no CSV ({str(error).splitlines()[0]}); name a {FILE} that was exported") from None
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror or error}); check the path") from None
+
+
+def _encoding(path: Path) -> str:
+    """UTF-8, with or without a mark; UTF-16 where its mark is there; else what Windows writes in Western Europe."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with path.open("rb") as stream:
+        if stream.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            return "utf-16"
+        stream.seek(0)
+        try:
+            while block := stream.read(1 << 20):
+                decoder.decode(block)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return "cp1252"
+    return "utf-8-sig"
 
 
 def _delimiter(header: str) -> str:

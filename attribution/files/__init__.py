@@ -81,7 +81,11 @@ def keep_private(folder: Path) -> None:
 
 
 def _is_private(path: Path) -> bool:
-    data, path = (Path(os.path.realpath(one)) for one in (data_folder(), path))
+    try:
+        data = data_folder()
+    except UserError:  # there is none, and so nothing is in it
+        return False
+    data, path = (Path(os.path.realpath(one)) for one in (data, path))
     return (path == data or data in path.parents) and not is_shared(data)
 
 

@@ -228,15 +228,17 @@ def _where(recipe: OwnRecipe) -> tuple[str, str, str, str]:
 
 def _registry() -> dict[str, dict]:
     try:
-        content = read_json(recipes_folder() / "registry.json", "add your recipes again")
+        file = recipes_folder() / "registry.json"
+    except UserError:  # there is no data folder, and so nothing in it
+        return {}
+    try:
+        content = read_json(file, "add your recipes again")
     except (FileNotFoundError, NotADirectoryError):
         return {}
     if not isinstance(content, dict) or not all(
         isinstance(entry, dict) and "hash" in entry for entry in content.values()
     ):
-        raise UserError(
-            f"{recipes_folder() / 'registry.json'} is no list of recipes; remove it, and add your recipes again"
-        )
+        raise UserError(f"{file} is no list of recipes; remove it, and add your recipes again")
     return content
 
 

@@ -350,10 +350,11 @@ def test_a_file_that_cannot_be_is_refused_whole(ws, log, tmp_path, change, said)
     ("content", "said"),
     [
         (b"", "is empty"),
-        (b"\x89PNG\r\n\x1a\n\xff\xfe" * 50, "is no CSV in UTF-8"),
+        (b"\x89PNG\r\n\x1a\n\xff\xfe" * 50, "has no column image"),
+        (b"\x81\x8d\x8f" * 50, "is no CSV"),
         (b"\0" * 5000, "has no column image"),
         (b"PAR1" * 100, "has no column image"),
-        ("image,new\n".encode("utf-16"), "is no CSV in UTF-8"),
+        ("image,new\n".encode("utf-16"), "has no column action"),
         (b'image,new,action,data_set\n3,"Bar,relabel', "is no CSV"),
         (b"x" * 200_000, "is no CSV"),
         (b"image,new,action,data_set\n3,,keep\n", "row 2 of .* has 3 columns and the first has 4"),
@@ -387,6 +388,30 @@ def test_as_other_programs_write_it(ws, log, tmp_path):
     assert (one.label, other.label) == (0, None)
     with pytest.raises(UserError, match="the new class '0'"):
         corrections.read_corrections(ws, _with(file, f"{'0' * 16},1", f"{'0' * 16},0"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("form", ["plain", "sep", "wide"])
+def test_as_the_spreadsheets_of_europe_save_it(ws, log, tmp_path, encoding, delimiter, form):
+    """In any encoding and with any sign between columns, with empty rows and columns, and Excel's own first line."""
+    ws.classes[0] = "B\u00e4r"
+    rows = [
+        ["image", "given", "new", "action", "data_set", "note"],
+        ["3", "Dot", "B\u00e4r", "relabel", "0" * 16, "sch\u00f6n"],
+        ["", "", "", "", "", ""],
+        [" ", "", "", "", "", " "],
+        ["4", "", "", "remove", "0" * 16, ""],
+    ]
+    more = ["", ""] * (form == "wide")
+    lines = [f"sep={delimiter}"] * (form == "sep") + [delimiter.join([*row, *more]) for row in rows]
+    (tmp_path / "c.csv").write_bytes("\r\n".join(lines).encode(encoding))
+    assert corrections.import_corrections(ws, log, tmp_path / "c.csv", "Bob")["imported"] == 2
+    assert stands(log, 3) == ("relabel", 0) and stands(log, 4) == ("remove", None)
+    assert log.current_decisions()[3].reason.endswith(": sch\u00f6n")
+    (tmp_path / "c.csv").write_bytes("\r\n".join([*lines, "x"]).encode(encoding))
+    with pytest.raises(UserError, match=f"row {len(lines) + 1} of .* has 1 columns and the first has"):
+        corrections.read_corrections(ws, tmp_path / "c.csv")
 
 
 @pytest.mark.parametrize("name", ["semicolon.csv", "blank.csv"])
