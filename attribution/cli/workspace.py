@@ -27,7 +27,9 @@ REMOVABLE = ("rankings", "features", "detectors")  # kinds of parts that may be 
 
 def workspace_create(
     path: Path,
-    dataset: Annotated[str, typer.Option(help=f"{', '.join(data.NAMES)}, or FILE:FUNCTION, which returns torch datasets.")],
+    dataset: Annotated[
+        str, typer.Option(help=f"{', '.join(data.NAMES)}, or FILE:FUNCTION, which returns torch datasets.")
+    ],
     root: Annotated[
         Path | None, typer.Option(help="Where the data set is; else it is downloaded where that is possible.")
     ] = None,
@@ -39,8 +41,8 @@ def workspace_create(
             "--side",
             8,
             512,
-            "Side in pixels that images are resized to, but those of CIFAR and Fashion-MNIST: 8 to 512. If not given, images "
-            "of one size up to 64 stay as they are, others become 64 x 64.",
+            "Side in pixels that images are resized to, but those of CIFAR and Fashion-MNIST: 8 to 512. If not given, "
+            "images of one size up to 64 stay as they are, others become 64 x 64.",
         ),
     ] = None,
     val_share: Annotated[

@@ -74,9 +74,11 @@ def decode(content: bytes, shape: tuple[int, ...], bits: int = DEPTHS[-1]) -> np
 
 def to_pixels(picture: bytes | Image.Image) -> np.ndarray:
     """The pixels of an encoded picture or of an image of Pillow's, upright, on white, at its own size: uint8 [H, W]
-    where it is grey, else [H, W, 3]. Raises UnreadableError."""
+    where it is grey, else [H, W, 3]; of grey ones with more than 8 bits the values as they are, int [H, W]. Raises
+    UnreadableError."""
     with _open_picture(picture) if isinstance(picture, bytes) else nullcontext(picture) as image:
-        return np.asarray(_on_white(ImageOps.exif_transpose(image), DEPTHS[-1]))
+        image = ImageOps.exif_transpose(image)
+        return np.asarray(image if image.mode.startswith("I") else _on_white(image, DEPTHS[-1]))
 
 
 @contextmanager
