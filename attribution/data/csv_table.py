@@ -47,13 +47,14 @@ class _NoLabelsError(UserError):
 @dataclass(frozen=True)
 class _Table:
     """The rows of a table: paths, labels and splits as they are written (splits None where there is no such column),
-    and the line of each in the file."""
+    the line of each in the file, and its number among the images there."""
 
     file: Path
     paths: list[str]
     labels: list[str]
     splits: list[str] | None
     lines: list[int]
+    numbers: list[int]
     notes: list[str]
 
 
@@ -89,7 +90,7 @@ def load(
             "relative to the folder of the table"
         )
     labels, classes = number_classes(table.labels, None, source, lambda i: f"line {table.lines[i]}")
-    pictures = PictureFiles(within, names, np.arange(len(names)), KIND, follow_links)
+    pictures = PictureFiles(within, names, np.array(table.numbers, np.int64), KIND, follow_links)
     parts = []
     for role in ("train", "val"):
         ids = np.array([i for i, said in enumerate(roles) if said == role], np.int64)
@@ -150,6 +151,7 @@ def _merge(tables: list[_Table]) -> tuple[_Table, list[str | None]]:
         [label for table in tables for label in table.labels],
         None,
         [line for table in tables for line in table.lines],
+        [number for table in tables for number in table.numbers],
         [note for table in tables for note in table.notes],
     )
     return joined, [role for table, role in zip(tables, ("train", "val")) for _ in table.paths]
@@ -197,7 +199,7 @@ def _drop_others(table: _Table, roles: list[str | None]) -> list[str]:
 
 
 def _keep(table: _Table, roles: list, kept: Sequence[int]) -> None:
-    for column in (table.paths, table.labels, table.splits, table.lines, roles):
+    for column in (table.paths, table.labels, table.splits, table.lines, table.numbers, roles):
         if column is not None:
             column[:] = [column[i] for i in kept]
 
@@ -226,7 +228,8 @@ def _read_table(file: Path) -> _Table:
     except csv.Error as error:
         raise UserError(f"{file} cannot be read as CSV ({error}); save it again as CSV in UTF-8") from None
     paths, labels, given_splits, lines = found
-    return _Table(file, paths, labels, given_splits if columns[2] is not None else None, lines, notes)
+    numbers = list(range(len(paths)))
+    return _Table(file, paths, labels, given_splits if columns[2] is not None else None, lines, numbers, notes)
 
 
 def _first_line(text: str) -> tuple[str, int, int]:

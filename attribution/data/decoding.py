@@ -76,11 +76,14 @@ def decode(content: bytes, shape: tuple[int, ...], bits: int = DEPTHS[-1]) -> np
         return np.asarray(image)
 
 
-def to_pixels(picture: bytes | Image.Image, bits: int = DEPTHS[-1]) -> np.ndarray:
+def to_pixels(picture: bytes | Image.Image, bits: int | None = None) -> np.ndarray:
     """The pixels of an encoded picture or of an image of Pillow's, upright, on white, at its own size: uint8 [H, W]
-    where it is grey, else [H, W, 3]. bits: as in `decode`. Raises UnreadableError."""
+    where it is grey, else [H, W, 3]. bits: as in `decode`; without it the values of grey ones of more than 8 bits as
+    they are, int [H, W]. Raises UnreadableError."""
     with _open_picture(picture) if isinstance(picture, bytes) else nullcontext(picture) as image:
-        return np.asarray(_on_white(ImageOps.exif_transpose(image), bits))
+        image = ImageOps.exif_transpose(image)
+        is_deep = bits is None and image.mode.startswith("I")
+        return np.asarray(image if is_deep else _on_white(image, bits or DEPTHS[-1]))
 
 
 @contextmanager

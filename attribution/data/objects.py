@@ -256,10 +256,10 @@ class _Items:
         if isinstance(image, Mapping):  # of Hugging Face, not decoded
             image = image.get("bytes") or image.get("path")
         if isinstance(image, (str, os.PathLike)):
-            return _read_file(image)
+            return self._scale.to_bytes(_read_file(image))
         if isinstance(image, (bytes, Image.Image)):
             try:
-                return to_pixels(image)
+                return self._scale.to_bytes(to_pixels(image))
             except UnreadableError as error:
                 raise UserError(f"{where} cannot be read ({error}); leave it out") from None
         pixels = self._scale.to_bytes(to_array(image))

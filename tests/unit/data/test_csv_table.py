@@ -67,6 +67,7 @@ def test_a_column_of_splits(folder):
     )
     write(folder / "all.csv", text)
     found = csv_table.load(folder)
+    assert found.train.index.tolist() == [i for i in range(20) if i not in (4, 5, 9, 14, 15, 19)]  # rows of the table
     assert len(found.val.labels) == 4 and found.skipped == (
         "2 rows of the split ? (neither training nor validation images)",
     )

@@ -120,6 +120,19 @@ def test_files_and_labels(tmp_path):
         from_objects(([str(tmp_path / "none.png")], [0]), (files, [0] * 4))
 
 
+def test_grey_pictures_of_more_than_8_bits(tmp_path):
+    for values, fits in ((GREY.astype(np.int32), True), (GREY.astype(np.uint16), True), (GREY * np.uint16(9), False)):
+        pictures = [Image.fromarray(image) for image in values]
+        assert pictures[0].mode.startswith("I")
+        pictures[0].save(tmp_path / "0.tif")
+        for images in (pictures, [tmp_path / "0.tif", *pictures[1:]]):
+            if fits:
+                assert (np.asarray(from_objects((images, LABELS), (GREY, LABELS)).train.images) == GREY).all()
+            else:
+                with pytest.raises(UserError, match="training images are from .*give whole numbers from 0 to 255"):
+                    from_objects((images, LABELS), (GREY, LABELS))
+
+
 def test_what_the_objects_call_their_classes():
     named = Items(list(zip(GREY, LABELS)), classes=["cat", "dog"])
     assert from_objects(named, of(GREY)).classes == ["cat", "dog"]
