@@ -18,7 +18,7 @@ def draw(ws: Workspace, target: int, on_image: Callable[[int], None]) -> None:
     found = copies.known(ws)
     if not found or isinstance(found, UserError):
         return
-    pairs = [pair for pair in found["listed"] if pair["val"] == target]
+    pairs = found["of"].get(target, [])
     for number, pair in enumerate(pairs[:SHOWN]):
         image = pair["train"]
         st.html(copy_html(ws, pair, found["near"], sprite_sheet.sheet(ws, "train", [image])["url"], first=not number))

@@ -66,7 +66,7 @@ def pairs_html(ws: Workspace, found: dict) -> str:
         label = write.escape(ws.classes[ws.val_labels[pair["val"]]])
         given = write.escape(ws.classes[ws.train_labels[pair["train"]]])
         alike = "exact copy" if pair["exact"] else f"cosine {pair['cosine']:.3f}"
-        labels = label if label == given else f"<b>{label} ≠ {given}</b>"
+        labels = label if copies.is_same_label(ws, pair) else f"<b>{label} ≠ {given}</b>"
         drawn.append(
             f'<a href="./?{write.escape(address)}" target="_self"><span class="both">{images}</span>{labels}<br>'
             f'<span class="lu-faint">{pair["val"]} · {pair["train"]}<br>'

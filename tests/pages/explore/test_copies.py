@@ -12,6 +12,7 @@ from tests.pages.workspace.test_copies import NEAR, NONE
 @pytest.fixture(autouse=True)
 def nothing_cached():
     st.cache_data.clear()
+    st.cache_resource.clear()
 
 
 def opened(target: int):

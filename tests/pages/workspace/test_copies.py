@@ -22,6 +22,7 @@ NEAR = {
 @pytest.fixture(autouse=True)
 def nothing_cached():
     st.cache_data.clear()
+    st.cache_resource.clear()
 
 
 def opened():
