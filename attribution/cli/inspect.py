@@ -44,7 +44,7 @@ def info(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
             "fingerprint": ws.fingerprint,
             "planted": ws.planted,
         },
-        "images": data.sizes_json(ws.manifest["dataset"]),
+        "images": data.images_json(ws.manifest["dataset"]),
         "features": [_feature_json(ws, name) for name in ws.features()],
         "rankings": [_ranking_json(ws, name) for name in ws.rankings()],
         "recipes": [_recipe_json(ws, base)],

@@ -92,7 +92,7 @@ def workspace_create(
         "skipped": skipped,
         "notes": notes,
         "rankings": rankings,
-        "images": data.sizes_json(ws.manifest["dataset"]),
+        "images": data.images_json(ws.manifest["dataset"]),
     }
     see_it = f"see it: python -m attribution.serve --workspace {shlex.quote(str(path))}"
     print_answer(as_json, answer, *lines, see_it)

@@ -129,11 +129,11 @@ def resizing(dataset: dict) -> str:
 def depth(dataset: dict) -> str:
     """One clause on how grey pictures of 16 bits are read, from the manifest's "dataset"; "" where there are none, or
     where the workspace was created before this was noted."""
-    bits = sizes_json(dataset)["bits"]
+    bits = images_json(dataset)["bits"]
     return f"grey images of 16 bits use {bits} of them: {2**bits - 1:,} is shown white" if bits else ""
 
 
-def sizes_json(dataset: dict) -> dict:
+def images_json(dataset: dict) -> dict:
     """What `--json` says of a workspace's pictures, from the manifest's "dataset": shape, sizes (see `resizing`) and
     bits (see `depth`), each None where it is not noted."""
     source = (dataset.get("images") or {}).get("train") or {}

@@ -13,6 +13,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 #: EXIF: the orientation's tag, and its values that rotate a picture by 90 degrees
 ORIENTATION_TAG, SIDEWAYS_ORIENTATIONS = 0x0112, (5, 6, 7, 8)
+#: TIFF: whether white or black is 0
+PHOTOMETRIC_TAG = 262
 
 #: pixels of a picture that is decoded alone: one of the largest takes 360 MB, and there is a thread for each core
 LARGE = 2**24
@@ -46,10 +48,13 @@ def inspect_picture(content: bytes) -> Look:
     UnreadableError, also for grey values that are no 16 bits."""
     with _open_picture(content) as image:
         is_deep = _has_deep_colours(image)
-        image = ImageOps.exif_transpose(image)
+        ImageOps.exif_transpose(image, in_place=True)
         peak, deep_peak = 0, -1
         if image.mode.startswith("I"):
-            low, peak = (int(value) for value in image.getextrema())
+            values = np.asarray(image)
+            low, peak = int(values.min()), int(values.max())
+            if image.format == "TIFF" and image.tag_v2.get(PHOTOMETRIC_TAG) == 0:
+                raise UnreadableError("has white as 0, which is read for 8 bits alone; save it with black as 0")
             if low < 0 or peak > 65535:
                 raise UnreadableError(f"has values from {low:,} to {peak:,}; save it with 8 or 16 bits")
         elif is_deep:
@@ -66,7 +71,8 @@ def decode(content: bytes, shape: tuple[int, ...], bits: int = DEPTHS[-1]) -> np
     height, width = shape[:2]
     with _open_picture(content) as image:
         image.draft(None, (2 * width, 2 * height))  # a large JPEG is decoded at a fraction of its size
-        image = _on_white(ImageOps.exif_transpose(image), bits).convert("L" if len(shape) == 2 else "RGB")
+        ImageOps.exif_transpose(image, in_place=True)
+        image = _on_white(image, bits).convert("L" if len(shape) == 2 else "RGB")
         if image.size != (width, height):
             image = ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC)
         return np.asarray(image)
@@ -120,4 +126,4 @@ def _on_white(image: Image.Image, bits: int) -> Image.Image:
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image.convert("RGBA")).convert(mode)
-    return image.convert(mode)
+    return image if image.mode == mode else image.convert(mode)

@@ -168,7 +168,7 @@ def _entries(folder: Path) -> list[os.DirEntry]:
 
 
 def _is_picture(entry: os.DirEntry) -> bool:
-    return _is_picture_name(entry.name) and not os.path.isdir(entry.path)
+    return _is_picture_name(entry.name) and not _is_folder(entry)
 
 
 def _is_picture_name(name: str) -> bool:
@@ -176,7 +176,14 @@ def _is_picture_name(name: str) -> bool:
 
 
 def _subfolders(folder: Path) -> list[str]:
-    return sorted(entry.name for entry in _entries(folder) if os.path.isdir(entry.path))
+    return sorted(entry.name for entry in _entries(folder) if _is_folder(entry))
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link in a circle
+        return False
 
 
 def counted(root: Path, folder: Folder, follow_links: bool = False) -> str:

@@ -173,6 +173,29 @@ def test_grey_of_32_bits_is_read_where_16_are_enough(value):
         inspect_picture(encoded(Image.new("I", (4, 4), value), "TIFF"))
 
 
+def deep_tiff(values, order="<", white_is_0=False) -> bytes:
+    """A grey TIFF of 16 bits in the given byte order, which Pillow does not choose. values: int [H, W]."""
+    height, width = values.shape
+    body = values.astype(f"{order}u2").tobytes()
+    numbers = {256: width, 257: height, 258: 16, 259: 1, 262: int(not white_is_0), 273: 8, 277: 1, 278: height}
+    tags = {**numbers, 279: len(body)}
+    entries = b"".join(struct.pack(f"{order}HHII", tag, 4, 1, value) for tag, value in tags.items())
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", 8 + len(body))
+    return head + body + struct.pack(f"{order}H", len(tags)) + entries + bytes(4)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_grey_of_16_bits_in_either_byte_order(order):
+    values = np.array([[0, 100, 4000]])
+    assert inspect_picture(deep_tiff(values, order)) == Look(3, 1, True, 4000)
+    assert decode(deep_tiff(values, order), (1, 3), 12).tolist() == [[0, 6, 250]]
+
+
+def test_grey_of_16_bits_that_would_come_out_as_a_negative():
+    with pytest.raises(UnreadableError, match="has white as 0.*; save it with black as 0"):
+        inspect_picture(deep_tiff(np.array([[0, 100, 4000]]), white_is_0=True))
+
+
 @pytest.mark.parametrize("channels", [2, 3, 4])
 @pytest.mark.parametrize("value", [200, 4000, 60_000])
 def test_colours_of_16_bits_say_what_is_read_of_them(channels, value):
