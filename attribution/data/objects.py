@@ -266,7 +266,7 @@ class _Items:
         return to_image(pixels, self._scale.source, hasattr(image, "detach"))
 
     def classes(self) -> list[str] | None:
-        """The names that the dataset, or the one that it is a subset of, knows."""
+        """The names that the dataset knows, or the one that it is a subset of or begins with."""
         owner = self._items
         while owner is not None:
             if self._keys and (names := _feature_names(owner, self._keys[1])):
@@ -274,7 +274,7 @@ class _Items:
             names = getattr(owner, "classes", None)
             if isinstance(names, (list, tuple)) and names:
                 return [str(entry[0]) if isinstance(entry, tuple) else str(entry) for entry in names]
-            owner = getattr(owner, "dataset", None)
+            owner = getattr(owner, "dataset", None) or next(iter(getattr(owner, "datasets", ())), None)
         return None
 
     def notes(self) -> list[str]:

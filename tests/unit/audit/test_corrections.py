@@ -25,6 +25,8 @@ from tests.unit.audit.test_decision_log import say, stands
 from tests.unit.data.test_encoded import grey
 from tests.unit.data.test_image_folder import fill
 from tests.unit.data.test_parquet import NAMED, STRUCT, write
+from tests.unit.data.test_webdataset import samples
+from tests.unit.data.test_webdataset import write as write_tar
 
 ODD = ["=1+1", 'a, "b"\r\nc', "<b>🩰</b>"]
 NOTE = '=SUM(A1), "so"\r\n<i>é 🩰</i>\nNA'
@@ -642,6 +644,19 @@ def test_a_table_of_files_comes_as_one(tmp_path):
     again = data.get_loader("csv").load(tmp_path / "set/train.csv", val_share=0.01)
     assert set(again.train.locations["file"]) | set(again.val.locations["file"]) == {files[0], *files[2:4], "=7.png"}
     assert dict(zip(again.train.locations["file"], again.train.labels)).get(files[0], 0) == 0
+
+
+def test_shards_come_with_arrays(tmp_path):
+    write_tar(tmp_path / "set/train.tar", samples(range(8)))
+    write_tar(tmp_path / "set/val.tar", samples(range(8, 10)))
+    ws = create.create(tmp_path / "new", "webdataset", tmp_path / "set")
+    with DecisionLog.of(ws) as log:
+        say(log, "relabel", 0, 1)
+        say(log, "remove", 3)
+        answer = corrections.export_corrections(ws, log, tmp_path / "out")
+    assert answer["files"] == ["corrections.csv", "labels.npy", "log.csv", "removed.npy"]
+    assert np.load(tmp_path / "out/labels.npy").tolist() == [1, 1, 0, 1, 0, 1, 0, 1]
+    assert np.load(tmp_path / "out/removed.npy").tolist() == [3]
 
 
 @pytest.mark.parametrize("top", ["", "train/"])

@@ -137,6 +137,7 @@ def test_what_the_objects_call_their_classes():
     named = Items(list(zip(GREY, LABELS)), classes=["cat", "dog"])
     assert from_objects(named, of(GREY)).classes == ["cat", "dog"]
     assert from_objects(torch.utils.data.Subset(named, [0, 1]), of(GREY)).classes == ["cat", "dog"]
+    assert from_objects(torch.utils.data.ConcatDataset([named, of(GREY)]), of(GREY)).classes == ["cat", "dog"]
     assert from_objects(named, of(GREY), classes=["no", "yes"]).classes == ["no", "yes"]
     assert from_objects((GREY, ["no", "yes"] * 5), None, classes=["yes", "no"]).classes == ["yes", "no"]
     with pytest.raises(UserError, match="label 2 in data is none of its 2 classes"):
