@@ -68,6 +68,12 @@ STUDY = {
     "protocol": "default",
 }
 STUDY_TARGETS = 40
+#: the same targets by what a head says of images: by removal alone, since relabelling takes twice the trainings
+INFLUENCE_STUDY = {
+    "rankings": ["influence-all", "influence-moco"],
+    "kinds": ["remove"],
+    "protocol": "default",
+}
 #: the same targets under variants of these rankings, by the protocol that takes fewest trainings
 VARIANT_STUDY = {
     "rankings": [
@@ -520,7 +526,7 @@ def export_study(build: DemoBuild) -> None:
     with ResultStore.for_workspace(workspace) as store:
         table = support_table.load_support_table(workspace, store)
     parts, provenance = [], []
-    for study in (STUDY, VARIANT_STUDY):
+    for study in (STUDY, VARIANT_STUDY, INFLUENCE_STUDY):
         rows, targets = _finished_rows(workspace, table, study)
         parts.append(rows)
         provenance.append({**study, "targets": targets, "trainings": int(rows.trainings.sum())})
@@ -533,6 +539,7 @@ def export_study(build: DemoBuild) -> None:
         of=STUDY_TARGETS,
         **provenance[0],
         varied=provenance[1],
+        influence=provenance[2],
         k_max=support_search.DEFAULT_K_MAX,
         seeds=[*support_search.SEEDS, *support_search.CONFIRM_SEEDS],
         recipe=RECIPE,
@@ -626,6 +633,7 @@ STEPS: dict[str, Step] = {
         model_diff, lambda workspace, progress: model_diff.compute(workspace, PLAIN_RECIPE, progress)
     ),
     "varied": study_step(VARIANT_STUDY),
+    "influence-study": study_step(INFLUENCE_STUDY),
     # LDS of the study's single targets, beside their supports
     "lds-supports": measurement_step(
         lds_vs_support,
