@@ -30,7 +30,8 @@ def train_halves(workspace: Workspace, sequence: dict, progress: Progress, both:
 
 
 def load_half_margins(workspace: Workspace, sequence: dict) -> tuple[np.ndarray, np.ndarray]:
-    """Masks bool [count, n_train] and margins float16 [count, seeds, n_val] of trained halves, from the store."""
+    """Masks bool [count, n_train] and margins [count, seeds, n_val] of trained halves, from the store: float16, or
+    float32 where that would lose them."""
     recipe, needed = workspace.get_recipe().hash, needed_seeds(workspace, None, sequence["seeds"])
     masks = np.stack([random_half(workspace.n_train, sequence["draw"], i) for i in range(sequence["count"])])
     margins = []
@@ -52,11 +53,11 @@ def build_held_out_halves(workspace: Workspace, sequence: dict, progress: Progre
 def compute_held_out_halves(
     workspace: Workspace, sequence: dict, progress: Progress
 ) -> tuple[dict[str, np.ndarray], dict]:
-    """The arrays of the part "lds" (masks, packed along n_train, and margins float16 [M, R, n_val]) and its provenance;
+    """The arrays of the part "lds" (masks, packed along n_train, and margins [M, R, n_val]) and its provenance;
     halves that are missing are trained."""
     train_halves(workspace, sequence, progress)
     masks, margins = load_half_margins(workspace, sequence)
-    arrays = {"masks": np.packbits(masks, axis=1), "margins": margins.astype(np.float16)}
+    arrays = {"masks": np.packbits(masks, axis=1), "margins": margins}
     return arrays, halves_provenance(workspace, sequence)
 
 

@@ -24,13 +24,17 @@ if TYPE_CHECKING:
     from attribution.workspace.workspace import Workspace
 
 
+#: between which sizes float16 tells margins apart: user's networks have others, the built-in ones do not
+LEAST_MARGIN, MOST_MARGIN = 0.01, 60_000.0
+
+
 @dataclass(frozen=True)
 class Retraining:
     """What one training run predicts.
 
     predicted: class of each validation image, uint8 [n_val], uint16 above 256 classes. margins: float16 [n_val],
-    correct logit minus the best other. seconds: of training. device, library, threads: what it ran on; where all three
-    are equal, results are equal bit for bit. created: seconds since 1970.
+    float32 where that would lose them, correct logit minus the best other. seconds: of training. device, library,
+    threads: what it ran on; where all three are equal, results are equal bit for bit. created: seconds since 1970.
     """
 
     key: str
@@ -67,7 +71,7 @@ class ResultStore(JobQueue):
         if not rows:
             return None
         _, _, _, seed, predicted, margins, *rest = rows[0]
-        margins = np.frombuffer(margins, np.float16)
+        margins = unpack_margins(margins)
         return Retraining(key, seed, unpack_predictions(predicted, len(margins)), margins, *rest)
 
     def put(
@@ -99,7 +103,7 @@ class ResultStore(JobQueue):
             edit.hash,
             seed,
             classes.tobytes(),
-            np.asarray(margins, np.float16).tobytes(),
+            pack_margins(margins),
             seconds,
             device,
             library,
@@ -261,6 +265,21 @@ class ResultStore(JobQueue):
     def _was_damaged(self, table: str, key: str) -> bool:
         found = self.db.execute("SELECT 1 FROM damaged WHERE source = ? AND key = ?", (table, key)).fetchone()
         return found is not None
+
+
+def pack_margins(margins) -> bytes:
+    """Margins [n] as bytes: float16, or, where these are too large or too small for it, an odd byte and float32."""
+    margins = np.asarray(margins)
+    largest = float(np.abs(margins).max(initial=0))
+    if margins.dtype == np.float16 or largest == 0 or LEAST_MARGIN <= largest <= MOST_MARGIN:
+        return margins.astype(np.float16).tobytes()
+    with np.errstate(over="ignore"):  # what float32 does not hold is endless, and said to be
+        return b"4" + margins.astype(np.float32).tobytes()
+
+
+def unpack_margins(packed: bytes) -> np.ndarray:
+    """The margins that `pack_margins` packed, float16 or float32 [n]."""
+    return np.frombuffer(packed[1:], np.float32) if len(packed) % 2 else np.frombuffer(packed, np.float16)
 
 
 def unpack_predictions(packed: bytes, n: int) -> np.ndarray:

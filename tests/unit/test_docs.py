@@ -46,6 +46,7 @@ MADE = {
     "command.py",
     "job.json",
     "config.json",
+    "info.json",
     "preprocessor_config.json",
     "features/NAME",
     "val_logits.npy",

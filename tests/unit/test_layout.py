@@ -86,7 +86,6 @@ TESTED_ELSEWHERE = {
     "training/recipes/resnet18.py": "training/recipes/test_recipes.py",
     "training/recipes/resnet9.py": "training/recipes/test_recipes.py",
     "training/recipes/resnet9_datamodels.py": "training/recipes/test_recipes.py",
-    "export/saving.py": "export/test_lineup_figure.py",
     # figures that a report, page or workspace shows: tested where they come together
     "export/palette.py": "export/charts/test_stored.py",
     "export/report_html.py": "export/test_report.py",
@@ -102,6 +101,7 @@ OF_MANY_FILES = {
     "cli/test_output.py": "what is common to the output of every command",
     "cli/test_refusals.py": "a store that cannot be used, for every command",
     "evaluation/test_stored_answers.py": "what every answer of an evaluation that is stored has to do",
+    "cli/test_no_home.py": "commands of a user without a home folder",
     "features/test_networks.py": "what every feature network has to do",
     "importing/formats/test_fuzz.py": "damaged files, for every format",
     "importing/formats/test_golden.py": "files that the other libraries wrote, for every format",

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from attribution.store.results import unpack_predictions
+from attribution.store.results import unpack_margins, unpack_predictions
 from attribution.training import recipes
 from attribution.training.edits import Edit
 from attribution.training.head.recipe import is_head
@@ -90,7 +90,7 @@ def result_arrays(task: Task, event: dict) -> dict:
     """The keyword arguments of `ResultStore.put`, from a "done" event. Raises ValueError where there are not as many
     predictions as margins: arrays of another type than the two sides have agreed on."""
     result = {name: event[name] for name in ("seconds", "device", "library", "threads")}
-    result["margins"] = decode_array(event["margins"], np.float16)
+    result["margins"] = unpack_margins(decode_array(event["margins"], np.uint8).tobytes())
     result["predicted"] = unpack_predictions(
         decode_array(event["predicted"], np.uint8).tobytes(), len(result["margins"])
     )

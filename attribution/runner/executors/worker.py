@@ -21,6 +21,7 @@ from attribution.experiments.head_support import find_support
 from attribution.experiments.support import SupportSpec
 from attribution.runner import model_tasks, recipe_check
 from attribution.runner.executors.base import encode_array
+from attribution.store.results import pack_margins
 from attribution.training import all_recipes, recipes
 from attribution.training.edits import Edit
 from attribution.training.head.recipe import HeadTrainer, is_head
@@ -137,7 +138,7 @@ def retrain(trainer: "AnyTrainer", request: dict, on_epoch: Callable[[int, int],
     event = {
         "event": "done",
         "predicted": encode_array(outcome.predicted),
-        "margins": encode_array(np.asarray(outcome.margins, np.float16)),
+        "margins": encode_array(np.frombuffer(pack_margins(outcome.margins), np.uint8)),
         "seconds": outcome.seconds,
         "device": outcome.device,
         "library": outcome.library,

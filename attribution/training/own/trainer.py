@@ -246,9 +246,7 @@ def summarize(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.nd
     others, rows = logits.astype(np.float64), np.arange(len(labels))
     correct = others[rows, labels].copy()
     others[rows, labels] = -np.inf
-    with np.errstate(over="ignore"):  # beyond float16 a margin is infinite
-        margins = (correct - others.max(1)).astype(np.float16)
-    return predicted, margins, probabilities_of(logits)
+    return predicted, correct - others.max(1), probabilities_of(logits)
 
 
 def device_name(device: str) -> str:

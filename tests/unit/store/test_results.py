@@ -22,6 +22,15 @@ def test_kept_and_found(store, put):
     assert found.created > 1e9 and store.count() == 1
 
 
+@pytest.mark.parametrize("scale", [1e-9, 1e-4, 0.1, 1e5, 1e30])
+def test_margins_are_kept_as_large_or_small_as_they_are(store, put, scale):
+    """Of a user's network, whose outputs may have any size; those of others take two bytes each, as ever."""
+    put(store, margins=np.array([0.5, -1.25]) * scale)
+    margins = store.get(store.key("r", remove([1, 3]), 0)).margins
+    assert np.allclose(margins / scale, [0.5, -1.25], rtol=1e-3)
+    assert margins.dtype == (np.float16 if scale == 0.1 else np.float32)
+
+
 def test_the_key_knows_data_recipe_edit_and_seed(store, tmp_path):
     other = ResultStore(tmp_path / "other", "e" * 64)
     keys = {
