@@ -9,7 +9,7 @@ from pages.explore import retraining
 from pages.explore.lineup_view import Choice
 from pages.ui import cli_command, state
 from pages.ui import format as write
-from pages.ui.downloads import report_button
+from pages.ui.downloads import report_button, warn_of_boxes
 
 
 def draw(ws: Workspace, target: int, rows: list[LineupRow], choice: Choice, k: int, cut_ranking: str) -> None:
@@ -24,6 +24,7 @@ def draw(ws: Workspace, target: int, rows: list[LineupRow], choice: Choice, k: i
             )
             st.page_link("pages/methods/page.py", label="How typical is this?", icon=":material/show_chart:")
         with st.popover("Export the figure", icon=":material/download:"):
+            warn_of_boxes(ws, "SVG")
             for ending in lineup_figure.FORMATS:
                 st.download_button(
                     ending[1:].upper(),

@@ -3,11 +3,20 @@
 import streamlit as st
 
 from attribution import Workspace
-from attribution.export import charts, report
+from attribution.export import charts, lineup_figure, report
 from attribution.store.results import ResultStore
 from pages.ui import cli_command
+from pages.ui import format as write
 
 WIDTH_LABELS = {"single": "one column, 3.4 in", "double": "two columns, 7 in"}
+
+
+def warn_of_boxes(ws: Workspace, keeps: str) -> None:
+    """A line where a picture cannot show the names of classes, since no font here has their signs. keeps: the kind of
+    file that has them all the same."""
+    if signs := lineup_figure.missing_signs(ws):
+        said = f"No font of this machine has {signs[:20]}: boxes stand for them, and {keeps} keeps them."
+        st.caption(write.plain(f"{said} Install a font with these signs, such as Noto Sans CJK."))
 
 
 def figure_popover(ws: Workspace, what: str, **options) -> None:
@@ -28,6 +37,7 @@ def _popover_content(ws, what, options) -> None:
             key=f"width {what}",
             format_func=WIDTH_LABELS.get,
         )
+        warn_of_boxes(ws, "CSV")
         with st.container(horizontal=True, gap="small"):
             for ending in charts.FORMATS:
                 st.download_button(

@@ -5,7 +5,7 @@ import pytest
 import streamlit as st
 
 from attribution.evaluation import agreement
-from attribution.export import charts, report
+from attribution.export import charts, lineup_figure, report
 from pages.ui import downloads, state
 from tests.pages.page import open_page
 
@@ -92,3 +92,11 @@ def test_the_report_of_methods_is_of_the_target_looked_at_last(ws, offered):
     opened("methods", "supports")
     assert b"validation image 0" in offered["report.html"]()  # the one that the workspace opens with
     assert downloads.WIDTH_LABELS.keys() == charts.WIDTHS.keys()
+
+
+@pytest.mark.parametrize(("page", "tab", "keeps"), [("explore", None, "SVG"), ("methods", "supports", "CSV")])
+def test_signs_that_no_font_has_are_said_beside_the_files(ws, monkeypatch, page, tab, keeps):
+    assert not [caption for caption in opened(page, tab).caption if "No font" in caption.value]
+    monkeypatch.setattr(lineup_figure, "missing_signs", lambda ws: "猫")
+    (said,) = {caption.value for caption in opened(page, tab).caption if "No font" in caption.value}
+    assert "has 猫: boxes stand for them" in said.replace("\\", "") and f"{keeps} keeps them" in said
