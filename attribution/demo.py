@@ -638,7 +638,10 @@ STEPS: dict[str, Step] = {
     "lds-supports": measurement_step(
         lds_vs_support,
         lambda workspace, progress: lds_vs_support.compute(
-            workspace, STUDY["rankings"], np.sort(study_targets(workspace)), progress
+            workspace,
+            [*STUDY["rankings"], *INFLUENCE_STUDY["rankings"]],
+            np.sort(study_targets(workspace)),
+            progress,
         ),
     ),
     # what signed rankings predict of the study's removals, beside what was measured

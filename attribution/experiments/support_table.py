@@ -41,7 +41,7 @@ def load_support_table(
     Raises UserError where the workspace's table cannot be read.
 
     >>> len(load_support_table(Workspace.open()))
-    805
+    885
     """
     import pandas as pd
 

@@ -179,8 +179,9 @@ def figures() -> list[str]:
     ]
     found = support_report.evaluate_study(Study(DEFAULT_K_MAX, "default", load_supports(ws)))
     for name in found["remove"]["rankings"]:
-        kinds = (found[kind]["rankings"][name] for kind in ("remove", "mislabel"))
-        rows.append(f"| `{name}` | " + " | ".join(map(support_cells, kinds)) + " |")
+        kinds = (found[kind]["rankings"].get(name) for kind in ("remove", "mislabel"))
+        cells = (support_cells(one) if one else "– | – | –" for one in kinds)
+        rows.append(f"| `{name}` | " + " | ".join(cells) + " |")
     for name, results in load_supports(ws, protocol="adaptive")["remove"].items():
         summary = support_curves.summarise_supports(results.values(), DEFAULT_K_MAX)
         rows.append(f"| `{name}` | adaptive | {support_cells(summary)} |")
@@ -191,8 +192,9 @@ def figures() -> list[str]:
         ws, study := Study(DEFAULT_K_MAX, "default", load_supports(ws)), lds_vs_support.load(ws)
     )
     for name in study.tables["remove"]:
-        kinds = (told["kinds"][kind]["rankings"][name] for kind in ("remove", "mislabel"))
-        rows.append(f"| `{name}` | " + " | ".join(map(relation_cells, kinds)) + " |")
+        kinds = (told["kinds"][kind]["rankings"].get(name) for kind in ("remove", "mislabel"))
+        cells = (relation_cells(one) if one else "– | – | – | –" for one in kinds)
+        rows.append(f"| `{name}` | " + " | ".join(cells) + " |")
     for name, groups in calibration.report(ws, calibration.load(ws))["rankings"].items():
         rows += [
             f"| `{name}`, {calibration.ORIGINS[whose]} | {calibration_cells(one)} |" for whose, one in groups.items()
