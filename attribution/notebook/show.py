@@ -20,7 +20,7 @@ from attribution.notebook.progress import Progress
 from attribution.notebook.scores import NamedScores, in_notebook_words, read_scores
 from attribution.rankings import default_rankings
 from attribution.workspace.create import create
-from attribution.workspace.image_check import image_digest
+from attribution.workspace.fingerprint import image_digest
 from attribution.workspace.provenance import command_provenance
 from attribution.workspace.workspace import Workspace
 
