@@ -113,20 +113,24 @@ def until(condition, seconds: float = 60):
     return value
 
 
+def add_recipe(page, place: str):
+    """Names training code on the Workspace page; the button belongs to the place that the command beside it shows."""
+    box = page.get_by_label("Your training code")
+    box.fill(place)
+    box.press("Enter")
+    expect(page.get_by_test_id("stCode").filter(has_text=f"recipe check {place}")).to_be_visible(timeout=30_000)
+    page.get_by_role("button", name="Add this recipe").click()
+
+
 def visible(page, text, **more):
     return expect(page.get_by_text(text).first).to_be_visible(**more)
 
 
 def test_training_code_is_named_checked_trained_and_asked(page, folder, tmp_path):
     serving.open_page(page, f"{folder.url}/workspace")
-    place = page.get_by_label("Your training code")
-    place.fill(f"{tmp_path / 'train.py'}:Nothing")
-    place.press("Enter")
-    page.get_by_role("button", name="Add this recipe").click()
+    add_recipe(page, f"{tmp_path / 'train.py'}:Nothing")
     visible(page, re.compile("has no class Nothing; it has Mine"))
-    place.fill(f"{tmp_path / 'train.py'}:Mine")
-    place.press("Enter")
-    page.get_by_role("button", name="Add this recipe").click()
+    add_recipe(page, f"{tmp_path / 'train.py'}:Mine")
     page.get_by_role("button", name="Check it").click()
     visible(page, re.compile("recipe check mine"), timeout=TRAINED)
     page.get_by_role("button", name="Train its base models").click()
