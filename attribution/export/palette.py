@@ -20,10 +20,12 @@ METHOD_STYLES = {
     "datamodels": ("#008F68", "dashdot"),
     "random": ("#808080", "dot"),
 }
+#: Rankings that have a dash of their own, to be told from others of their method.
+RANKING_STYLES = {"influence-all": ("#7A66E0", "dash")}
 #: Of methods that are not listed.
 FALLBACK_STYLES = [("#8C6D31", "dashdot"), ("#5B5B9F", "longdash"), ("#A05A5A", "dash")]
-#: Feature set -> marker; a circle for all others.
-FEATURE_MARKERS = {"simclr": "square", "dino": "diamond", "supervised": "triangle-up", "pixels": "cross"}
+#: Feature set, or "all" of them, -> marker; a circle for all others.
+FEATURE_MARKERS = {"all": "star", "simclr": "square", "dino": "diamond", "supervised": "triangle-up", "pixels": "cross"}
 #: of a ranking that is computed in no feature set, where a chart is about them
 NO_FEATURES = "x"
 #: Candidates that a ranking's name says -> marker.
@@ -40,5 +42,6 @@ def ranking_style(ranking: str) -> tuple[str, str, str]:
     """(colour, dash, marker) of a ranking, by Plotly's names; "NAME@all", of other candidates, has NAME's line."""
     name, _, candidates = ranking.partition("@")
     method, _, features = name.partition("-")
-    colour, dash = METHOD_STYLES.get(method) or FALLBACK_STYLES[sum(ranking.encode()) % len(FALLBACK_STYLES)]
+    style = RANKING_STYLES.get(name) or METHOD_STYLES.get(method)
+    colour, dash = style or FALLBACK_STYLES[sum(ranking.encode()) % len(FALLBACK_STYLES)]
     return colour, dash, CANDIDATE_MARKERS.get(candidates) or FEATURE_MARKERS.get(features, "circle")

@@ -292,8 +292,9 @@ def _draw_other_workspace() -> None:
         wrap_lines=True,
     )
     st.caption(
-        "CIFAR-10, which brings rankings with it, CIFAR-100, Fashion-MNIST, and Parquet as Hugging Face writes "
-        "it: `python -m attribution workspace create --help`."
+        "Or a CSV of files and labels, NumPy arrays, Parquet, what Hugging Face's `save_to_disk` wrote, WebDataset "
+        "shards, torch's datasets, and CIFAR-10, which brings rankings with it: "
+        "`python -m attribution workspace create --help`."
     )
 
 
