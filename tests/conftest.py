@@ -118,6 +118,11 @@ def run_python():
     return run
 
 
+def fuzz_times(usual: int) -> int:
+    """How often a file is damaged: `usual`, or LINEUP_FUZZ, in full 2,000."""
+    return int(os.environ.get("LINEUP_FUZZ", usual))
+
+
 #: Where tests run side by side (`pytest -n`): those of a file stay together, so that what they share is made once, and
 #: those that start many processes in one group, which begins first. Tests in a browser want the machine for themselves.
 GROUPS = {

@@ -5,6 +5,7 @@ import pytest
 from attribution import data
 from attribution.data import csv_table
 from attribution.errors import UserError
+from tests.conftest import fuzz_times
 from tests.unit.data.test_image_folder import put
 
 
@@ -194,7 +195,7 @@ def test_letters_of_windows_are_read_and_said(folder):
 def test_broken_tables_are_sentences(folder):
     rng = np.random.default_rng(0)
     good = ("path,label,split\n" + rows("img/{0}.png,{1},{2}")).encode()
-    for _ in range(60):
+    for _ in range(fuzz_times(60)):
         content = bytearray(good)
         for at in rng.integers(0, len(content), 3):
             content[at] = rng.integers(0, 256)

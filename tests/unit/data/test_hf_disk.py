@@ -8,6 +8,7 @@ import pytest
 from attribution import data
 from attribution.data import hf_disk
 from attribution.errors import UserError
+from tests.conftest import fuzz_times
 from tests.unit.data.test_encoded import grey
 
 STRUCT = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -156,7 +157,7 @@ def test_broken_files_are_sentences(tmp_path):
     save(tmp_path, range(20), [0, 1] * 10)
     file = tmp_path / "data-00000-of-00001.arrow"
     good, rng = file.read_bytes(), np.random.default_rng(0)
-    for trial in range(150):
+    for trial in range(fuzz_times(150)):
         content = bytearray(good)
         for at in rng.integers(0, len(content), 4):
             content[at] = rng.integers(0, 256)

@@ -6,6 +6,7 @@ import pytest
 
 from attribution.data import npz
 from attribution.errors import UserError
+from tests.conftest import fuzz_times
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (20, 8, 6), np.uint8)
@@ -145,7 +146,7 @@ def test_broken_archives_are_sentences(tmp_path):
     for compressed in (False, True):
         good = save(tmp_path / "a.npz", compressed, x_train=COLOUR, y_train=LABELS, x_val=VAL, y_val=LABELS[:4])
         good = good.read_bytes()
-        for trial in range(60):
+        for trial in range(fuzz_times(60)):
             content = bytearray(good)
             for at in rng.integers(0, len(content), 4):
                 content[at] = rng.integers(0, 256)

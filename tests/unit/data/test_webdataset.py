@@ -10,6 +10,7 @@ import pytest
 from attribution import data
 from attribution.data import webdataset
 from attribution.errors import UserError
+from tests.conftest import fuzz_times
 from tests.unit.data.test_encoded import grey
 
 
@@ -165,7 +166,7 @@ def test_links_in_a_shard_are_not_followed(tmp_path):
 def test_broken_shards_are_sentences(tmp_path):
     good, rng = write(tmp_path / "a.tar", samples(range(10))).read_bytes(), np.random.default_rng(0)
     headers = np.arange(0, len(good) - 1024, 512)
-    for trial in range(100):
+    for trial in range(fuzz_times(100)):
         content = bytearray(good)
         for _ in range(3):
             content[rng.choice(headers) + rng.integers(0, 512)] = rng.integers(0, 256)
