@@ -64,8 +64,8 @@ def check_images(
                 recorded = store.identity("images recorded") or ""
             if now != before.get(split, known):
                 changed.append(split)
-                if reading.known is not None:
-                    images[split] = reading.changed(progress)
+                if (ids := reading.changed(at_most, progress)) is not None:
+                    images[split] = ids
             elif now != known:
                 foreign.append(split)
     return ImageCheck(changed, foreign, recorded, images)
@@ -161,9 +161,13 @@ class _Reading:
             self.remember(found)
         return found
 
-    def changed(self, progress: Callable | None) -> np.ndarray:
-        """The numbers of the images that are not as they were at creation, int64."""
-        ids = self._images_in(self._suspect_files())
+    def changed(self, at_most: int | None, progress: Callable | None) -> np.ndarray | None:
+        """The numbers of the images that are not as they were at creation, int64; None where the workspace does not
+        say how they were, and where more than `at_most` bytes would have to be read."""
+        suspect = self._suspect_files()
+        if self.known is None or (at_most is not None and int(self.states[suspect, 0].sum()) > at_most):
+            return None
+        ids = self._images_in(suspect)
         now = fingerprint.each_digest(self.workspace.read_images(self.split), ids, progress)
         return ids[(now != self.known[ids]).any(1)]
 

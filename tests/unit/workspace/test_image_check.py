@@ -150,6 +150,9 @@ def test_files_that_have_not_changed_are_not_read_again(pictures, tmp_path, monk
     checked = image_check.check_images(found)
     assert checked.changed == ["train"] and checked.images["train"].tolist() == [3, 7]
     assert f"2 of the training images: {names[3]}, {names[7]}" in image_check.problem(found, checked)
+    read.clear()
+    quick = image_check.check_images(found, at_most=10)
+    assert quick.changed == ["train"] and not quick.images and not read, "a page reads no more than it may"
 
 
 def test_stored_results_of_a_sampled_fingerprint_are_kept_apart(ws, tmp_path):
