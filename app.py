@@ -7,18 +7,26 @@ import streamlit as st
 
 from attribution import UserError
 from attribution.store.database import store_error
-from pages.ui import installation, model_choice, state, theme
+from pages.ui import browser_history, installation, model_choice, state, theme
 
-# the first is the front page; links to it are /?...
-PAGES = ("explore", "brittleness", "methods", "map", "audit", "workspace")
+# folder of pages/ and path -> the room's name; the first is the front page: links to it are /?...
+ROOMS = {"debug": "Debug", "labels": "Clean labels", "compare": "Compare", "data": "Data & jobs"}
+HIDDEN = ("brittleness", "map")  # opened by links of the rooms
 FOLDER = Path(__file__).parent / "pages"
 
 st.set_page_config(page_title="Lineup", page_icon=str(theme.LOGO), layout="wide")
 theme.apply_theme()
+browser_history.keep()
 page = st.navigation(
     [
-        st.Page(f"pages/{name}/page.py", title=name.capitalize(), url_path=name, default=name == PAGES[0])
-        for name in PAGES
+        st.Page(
+            f"pages/{name}/page.py",
+            title=ROOMS.get(name, name.capitalize()),
+            url_path=name,
+            default=name == "debug",
+            visibility="hidden" if name in HIDDEN else "visible",
+        )
+        for name in (*ROOMS, *HIDDEN)
         if (FOLDER / name / "page.py").exists()
     ],
     position="top",

@@ -156,7 +156,7 @@ def _same(entry: Entry, made: dict) -> bool:
 
 def main() -> None:
     """Answers each outbox, a line of stdin, by a line, as the Audit page does."""
-    from pages.audit import decision_cache
+    from pages.labels import decision_cache
 
     workspace, written = Workspace.open(sys.argv[1]), set()
     for line in sys.stdin:

@@ -1,4 +1,4 @@
-// The audit's review: one image at a time, or a wall of them, decided by key; pages/audit/review_component.py documents the
+// The audit's review: one image at a time, or a wall of them, decided by key; pages/labels/review_component.py documents the
 // data. outbox.js carries decisions to the server, decisions.js knows what was decided, and tiles.js draws the parts; all
 // are put in front of this file.
 // A decision is drawn at once and belongs to the image that was shown when its key went down; it is called saved only when

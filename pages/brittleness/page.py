@@ -70,7 +70,7 @@ def _target_card(ws: Workspace, target: int) -> None:
         url = sprite_sheet.image_url(ws, "val", target)
         st.html(card_html(ws, target, {}, url, sprite_sheet.scale(ws, 168)))
         st.page_link(
-            "pages/explore/page.py",
+            "pages/debug/page.py",
             label="Its lineup in Explore",
             icon=":material/arrow_back:",
             query_params={"target": str(target)},
@@ -85,7 +85,7 @@ def _without_base_models(ws: Workspace) -> None:
             "Brittleness asks whether a prediction changes when training images are taken away or "
             "relabelled, so it needs models that predict.",
         )
-        st.page_link("pages/explore/page.py", label="The lineups in Explore", icon=":material/arrow_back:")
+        st.page_link("pages/debug/page.py", label="The lineups in Explore", icon=":material/arrow_back:")
 
 
 main()

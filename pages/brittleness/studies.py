@@ -49,7 +49,7 @@ def _no_study() -> None:
             "A study searches the supports of many targets under several rankings, in the background, for "
             "hours if need be. Here it is watched, paused, resumed and cancelled while its curves grow."
         )
-        st.page_link("pages/methods/page.py", label="Ask for a study in Methods", icon=":material/science:")
+        st.page_link("pages/compare/page.py", label="Ask for a study in Methods", icon=":material/science:")
 
 
 def _follow(ws: Workspace, number: int, ended: bool) -> None:
@@ -90,7 +90,7 @@ def _draw_progress(ws: Workspace, job: Job, progress: StudyProgress, ahead: int)
                 "Go on", key="go on", help=tip, on_click=_resume_study, args=(ws, StudySpec.from_json(job.spec))
             ):
                 st.rerun()  # the whole page, not this fragment
-        st.page_link("pages/methods/page.py", label="Compare the rankings in Methods", icon=":material/show_chart:")
+        st.page_link("pages/compare/page.py", label="Compare the rankings in Methods", icon=":material/show_chart:")
         with st.popover("Copy command", icon=":material/terminal:"):
             for verb in ("pause", "resume", "cancel"):
                 st.code(cli_command.line(ws, "jobs", verb, job.id), language="bash", wrap_lines=True)

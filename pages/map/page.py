@@ -22,7 +22,7 @@ def main() -> None:
     """Draws the page."""
     ws = theme.workspace()
     if session.pop(state.GO_TO, None) is not None:
-        st.switch_page("pages/explore/page.py", query_params={})  # the target goes along
+        st.switch_page("pages/debug/page.py", query_params={})  # the target goes along
     st.header("Where do the images lie?", anchor=False)
     names = ws.features()
     if not names:

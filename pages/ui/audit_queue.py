@@ -43,7 +43,7 @@ def make_and_open(ws: Workspace, **options) -> None:
     if state.ERROR in state_of:
         st.error(write.sentence(state_of.pop(state.ERROR)))
         return
-    st.switch_page("pages/audit/page.py", query_params={state.QUEUE: state_of[state.QUEUE]})
+    st.switch_page("pages/labels/page.py", query_params={state.QUEUE: state_of[state.QUEUE]})
 
 
 def add(ws: Workspace, log: DecisionLog, spec: dict) -> int:

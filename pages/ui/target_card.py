@@ -12,7 +12,7 @@ from pages.ui.tile_strip import image_row, strip_data
 def card_html(ws: Workspace, target: int, supports: dict[str, dict[str, dict]], picture: str, scale: int) -> str:
     """The target: its picture, true label, prediction, confidence over the base models, and measured supports.
 
-    supports: kind -> ranking -> support, as in pages/explore/retraining.py; picture: a data URL, drawn `scale` times
+    supports: kind -> ranking -> support, as in pages/debug/retraining.py; picture: a data URL, drawn `scale` times
     as large. Text from the workspace is escaped.
     """
     name = write.escape(ws.classes[ws.val_labels[target]])

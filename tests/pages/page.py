@@ -6,7 +6,7 @@ from streamlit.util import calc_hash
 from tests.conftest import ROOT
 
 
-def open_page(page: str = "explore", session: dict | None = None, run: bool = True, **link) -> AppTest:
+def open_page(page: str = "debug", session: dict | None = None, run: bool = True, **link) -> AppTest:
     """A page at its address with the query parameters of `link`; session: what the visit has in its state before."""
     app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
     app._page_hash = calc_hash(page)  # a deep link; switch_page, after a first run, drops the address

@@ -14,12 +14,12 @@ from tests.pages.page import open_page, texts
 
 #: of each page, what its address may carry, at once; a tab or view of its own each
 LINKS = {
-    "explore": ["target rankings k end explain candidates ranking show class predicted"],
+    "debug": ["target rankings k end explain candidates ranking show class predicted"],
     "brittleness": ["target kind ranking k test protocol job", "view=studies job", "test=chosen+images ids view"],
-    "methods": ["tab calibrated studied measure target", "tab=algorithms target", "tab=agreement measure"],
+    "compare": ["tab calibrated studied measure target", "tab=algorithms target", "tab=agreement measure"],
     "map": ["features target ranking k"],
-    "audit": ["queue audit mode who", "audit=queue image queue=1", "audit=corrections who"],
-    "workspace": ["target k who"],
+    "labels": ["queue audit mode who", "audit=queue image queue=1", "audit=corrections who"],
+    "data": ["target k who"],
 }
 ODD = {
     "superscript": "²",
@@ -64,7 +64,7 @@ def test_no_link_is_an_exception(ws, page, words, odd):
     assert all(len(text) < 1500 and "\0" not in text and "\x1b" not in text for text in said), said
 
 
-@pytest.mark.parametrize("page", ["explore", "brittleness", "map"])
+@pytest.mark.parametrize("page", ["debug", "brittleness", "map"])
 @pytest.mark.parametrize(("name", "odd", "said"), [
     ("k", "²", "k = ² is not a number of training images; give a whole number from 1 to"),
     ("k", "5" * 5000, "k 55555555555555555555… (5,000 signs) in this link is not a number; give a whole number"),
@@ -74,7 +74,7 @@ def test_no_link_is_an_exception(ws, page, words, odd):
     ("ranking", "\u202ex", "No ranking '\\u202ex' in tiny; it has"),
 ])  # fmt: skip
 def test_what_is_wrong_is_said_in_one_sentence(ws, page, name, odd, said):
-    if (page, name) == ("explore", "ranking"):
+    if (page, name) == ("debug", "ranking"):
         return  # a row that is not there is cut at none
     app = open_page(page, **{name: odd})
     (warning,) = app.warning
@@ -83,7 +83,7 @@ def test_what_is_wrong_is_said_in_one_sentence(ws, page, name, odd, said):
 
 @pytest.mark.parametrize(("odd", "said"), [("²", "Image ² is not in this queue"), ("9" * 5000, "is not in this queue")])
 def test_an_image_of_a_queue(ws, odd, said):
-    app = open_page("audit", image=odd)
+    app = open_page("labels", image=odd)
     assert not app.exception and said in texts(app) and len(texts(app)) < 3000
 
 

@@ -16,11 +16,11 @@ from tests.names import write as named
 from tests.pages.page import open_page
 
 PAGES = {
-    "explore": {},
+    "debug": {},
     "brittleness": {"job": "x"},
     "map": {},
-    "audit": {},
-    "workspace": {},
+    "labels": {},
+    "data": {},
 }
 #: what a name would become in markdown, were it not escaped
 MARKUP = re.compile(
@@ -85,7 +85,7 @@ def elements(app) -> list[tuple[str, str, str]]:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_shows_names_as_they_are(ws, page):
-    if page == "explore":
+    if page == "debug":
         app = open_page(page, {state.WALL: True, state.PLANTED: True}, target="1")
     else:
         app = open_page(page, **PAGES[page])

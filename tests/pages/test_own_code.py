@@ -10,7 +10,7 @@ from attribution.rankings import own
 from pages.ui import state
 from tests.pages.page import open_page
 
-PAGES = ("explore", "brittleness", "map", "methods", "audit", "workspace")
+PAGES = ("debug", "brittleness", "map", "compare", "labels", "data")
 CODE = """
 import os
 with open({log!r}, "a") as log:
@@ -50,7 +50,7 @@ def test_a_broken_one_breaks_no_page_and_none_runs_in_the_server(log):
 
 
 def test_its_row_says_why_and_is_tried_again_once_it_is_mended(log, monkeypatch):
-    from pages.explore import lineup_view
+    from pages.debug import lineup_view
 
     drawn = []
     monkeypatch.setattr(

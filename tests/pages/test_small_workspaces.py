@@ -28,14 +28,14 @@ def trained(small, run, tmp_path):
 
 
 @pytest.mark.parametrize("small", [1, 2, 9], indirect=True)
-@pytest.mark.parametrize("page", ["explore", "brittleness", "map"])
+@pytest.mark.parametrize("page", ["debug", "brittleness", "map"])
 def test_they_open_without_an_error(small, page):
     app = open_page(page)
     assert not app.exception and not app.error and not app.warning
 
 
 @pytest.mark.parametrize("small", [2, 9], indirect=True)
-@pytest.mark.parametrize("page", ["explore", "brittleness"])
+@pytest.mark.parametrize("page", ["debug", "brittleness"])
 def test_with_models_they_ask_what_can_be_asked(trained, page):
     app = open_page(page)
     assert not app.exception and not app.error and not app.warning

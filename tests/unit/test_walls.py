@@ -59,8 +59,8 @@ SEE_THE_TRUTH = {
     "attribution/evaluation/label_errors.py",
     "attribution/evaluation/poison.py",
     "attribution/workspace/workspace.py",
-    "pages/explore/page.py",
-    "pages/methods/checks/backdoor.py",
+    "pages/debug/page.py",
+    "pages/compare/checks/backdoor.py",
 }
 
 

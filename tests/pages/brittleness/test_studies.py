@@ -48,7 +48,7 @@ def keys(app) -> set:
 def test_without_a_study_there_is_a_way_to_ask_for_one(ws):
     app = opened(view="studies")
     assert not app.exception and not app.button and app.header[0].value == "No study has been asked for here"
-    assert [link.proto.page for link in app.get("page_link")] == ["methods"]
+    assert [link.proto.page for link in app.get("page_link")] == ["compare"]
 
 
 def test_a_study_is_watched_paused_resumed_and_cancelled(ws, store):

@@ -31,7 +31,7 @@ def offered(monkeypatch):
 
 
 def test_a_chart_in_every_format(ws, offered):
-    app = opened("methods", "supports")
+    app = opened("compare", "supports")
     assert {"supports.png", "supports.svg", "supports.pdf"} <= set(offered)
     assert offered["supports.png"]().startswith(b"\x89PNG")
     assert any(
@@ -45,7 +45,7 @@ def test_the_study_on_view_is_drawn(ws, offered):
     more = [table.assign(protocol="adaptive")[table.ranking == "random"]]
     more += [table.assign(ranking=f"{name}@all")[table.ranking == "random"] for name in ws.rankings()]
     pd.concat([table, *more]).to_parquet(ws.path / "supports.parquet")
-    app = opened("methods", "supports")
+    app = opened("compare", "supports")
     app.segmented_control(key=state.STUDY_PROTOCOL).set_value("adaptive").run()
     assert not app.exception and b"protocol adaptive" in offered["supports.csv"]()
     app.segmented_control(key=state.STUDY_PROTOCOL).set_value("default").run()
@@ -56,7 +56,7 @@ def test_the_study_on_view_is_drawn(ws, offered):
 
 def test_the_measure_on_view_is_drawn(ws, offered):
     agreement.save(ws, agreement.compute(ws, ["trak-10", "random"], 5), {"command": "a", "made": "b"})
-    app = opened("methods", "agreement")
+    app = opened("compare", "agreement")
     app.segmented_control(key=state.MEASURE).set_value("rbo").run()
     assert not app.exception and b"rank-biased overlap" in offered["agreement.svg"]()
     assert any("--what agreement --measure rbo" in one.value for one in app.code)
@@ -64,11 +64,11 @@ def test_the_measure_on_view_is_drawn(ws, offered):
 
 @pytest.mark.parametrize("tab", ["cost", "compute", "calibration"])
 def test_no_figure_of_what_was_not_measured(ws, tab, offered):
-    opened("methods", tab)
+    opened("compare", tab)
     assert not [name for name in offered if name.startswith(tab)]
 
 
-@pytest.mark.parametrize("page", ["", "methods"])
+@pytest.mark.parametrize("page", ["", "compare"])
 def test_nothing_is_made_before_a_button_is_pressed(ws, monkeypatch, page):
     def never(*more, **options):
         raise AssertionError("made too early")
@@ -86,15 +86,15 @@ def test_the_report_of_what_explore_shows(ws, offered):
 
 
 def test_the_report_of_methods_is_of_the_target_looked_at_last(ws, offered):
-    opened("methods", "supports", **{state.TRAIL: [5, 4]})
+    opened("compare", "supports", **{state.TRAIL: [5, 4]})
     assert "validation image 4" in offered["report-4.html"]().decode()
     offered.clear()
-    opened("methods", "supports")
+    opened("compare", "supports")
     assert b"validation image 0" in offered["report.html"]()  # the one that the workspace opens with
     assert downloads.WIDTH_LABELS.keys() == charts.WIDTHS.keys()
 
 
-@pytest.mark.parametrize(("page", "tab", "keeps"), [("explore", None, "SVG"), ("methods", "supports", "CSV")])
+@pytest.mark.parametrize(("page", "tab", "keeps"), [("debug", None, "SVG"), ("compare", "supports", "CSV")])
 def test_signs_that_no_font_has_are_said_beside_the_files(ws, monkeypatch, page, tab, keeps):
     assert not [caption for caption in opened(page, tab).caption if "No font" in caption.value]
     monkeypatch.setattr(lineup_figure, "missing_signs", lambda ws: "猫")

@@ -18,7 +18,7 @@ def told(tmp_path, monkeypatch):
     )
 
 
-@pytest.mark.parametrize("page", ["explore", "methods"])
+@pytest.mark.parametrize("page", ["debug", "compare"])
 def test_a_page_says_how_far_it_is(ws, told, page):
     told("running", "downloading torch (800 MB; 900 MB so far)")
     app = open_page(page)

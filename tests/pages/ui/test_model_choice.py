@@ -15,7 +15,7 @@ from tests.pages.page import commands as shown_commands
 from tests.pages.page import html, open_page, texts
 from tests.unit.importing.test_base_predictions import predictions, soft
 
-PAGES = ("explore", "brittleness", "methods", "map", "audit", "workspace")
+PAGES = ("debug", "brittleness", "compare", "map", "labels", "data")
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,7 @@ def three(two):
     return Workspace.open(two.path)
 
 
-def opened(page="explore", **link):
+def opened(page="debug", **link):
     app = open_page(page, **link)
     assert not app.exception, app.exception
     return app
@@ -76,7 +76,7 @@ def test_every_page_is_drawn_for_every_model(three, page, model):
     "tab", ["supports", "lds", "agreement", "calibration", "cost", "compute", "features", "algorithms"]
 )
 def test_every_tab_is_drawn_for_a_model_of_predictions_alone(two, tab):
-    assert "known here by its predictions alone" in texts(opened("methods", tab=tab, model="my-net"))
+    assert "known here by its predictions alone" in texts(opened("compare", tab=tab, model="my-net"))
 
 
 def test_figures_say_whose_they_are(two):
@@ -140,7 +140,7 @@ def test_the_bare_address_of_the_demo_is_about_a_head(opens_on_a_head):
 
 @pytest.mark.parametrize(
     ("page", "link"),
-    [("explore", {"target": "5"}), ("explore", {"k": "4"}), ("methods", {}), ("explore", {"model": "demo-cnn"})],
+    [("debug", {"target": "5"}), ("debug", {"k": "4"}), ("compare", {}), ("debug", {"model": "demo-cnn"})],
 )
 def test_a_link_that_says_anything_is_about_the_own_recipe(opens_on_a_head, page, link):
     assert selector(opened(page, **link)).value == "demo-cnn"
@@ -155,7 +155,7 @@ def test_the_bare_address_of_another_workspace_is_about_its_own_recipe(ws):
 
 
 def test_predictions_alone_are_not_retrained_and_the_right_model_is_offered(three):
-    for page in ("explore", "brittleness"):
+    for page in ("debug", "brittleness"):
         app = opened(page, model="my-net", target="5")
         assert "my-net is known here by its predictions alone; retrain demo-cnn or fast94 instead" in texts(app)
         assert not [button for button in app.button if button.key in ("retrain", "run") and not button.disabled]
@@ -168,7 +168,7 @@ def test_predictions_of_another_recipe_in_the_own_ones_place(ws, monkeypatch):
     started = []
     monkeypatch.setattr(commands, "start_command", lambda ws, words: started.append(words))
     ws.record_part("base", {"recipe": "my-net", "hash": None})
-    for page in ("explore", "brittleness"):
+    for page in ("debug", "brittleness"):
         app = opened(page, target="5")
         assert "The base predictions are of my-net, and retraining is by demo-cnn" in texts(app)
     next(button for button in app.button if button.key == "train the right model").click().run()
@@ -191,7 +191,7 @@ def test_the_right_recipe_is_not_warned_of(ws):
 def test_commands_name_the_model(three, monkeypatch):
     started = []
     monkeypatch.setattr(commands, "start_command", lambda ws, words: started.append(words))
-    app = opened("workspace", model="fast94")
+    app = opened("data", model="fast94")
     next(button for button in app.button if button.key == "build").click().run()
     assert started == [["base", "train", "--model", "fast94"]]
     assert any(line.endswith(f"base train --model fast94 --workspace {three.path}") for line in shown_commands(app))
@@ -217,6 +217,6 @@ def test_names_are_shown_and_never_obeyed(ws):
     manifest = json.loads((ws.path / "workspace.json").read_text())
     manifest["parts"]["models/my-net/base"]["sources"] = ["<b>&\x1b[31m.npy"]
     (ws.path / "workspace.json").write_text(json.dumps(manifest))
-    app = opened("workspace", model="my-net")
+    app = opened("data", model="my-net")
     models = next(frame.value for frame in app.dataframe if "model" in frame.value)
     assert models["from"].tolist()[1] == "<b>&\\x1b[31m.npy" and models.networks.tolist() == [10, 1, 1]

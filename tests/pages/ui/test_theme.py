@@ -8,7 +8,7 @@ from pages.ui import theme
 from tests.pages.page import open_page, texts
 
 
-@pytest.mark.parametrize("page", ["explore", "brittleness", "methods", "workspace"])
+@pytest.mark.parametrize("page", ["debug", "brittleness", "compare", "data"])
 def test_a_page_says_that_the_images_have_changed(ws, monkeypatch, page):
     monkeypatch.setattr(theme, "LOOK_SECONDS", 1e-6)
     assert not open_page(page).error
@@ -22,4 +22,4 @@ def test_a_page_says_that_the_images_have_changed(ws, monkeypatch, page):
 
 
 def test_the_workspace_page_says_since_when_they_are_compared(ws):
-    assert "created before Lineup recorded all images" in texts(open_page("workspace"))
+    assert "created before Lineup recorded all images" in texts(open_page("data"))

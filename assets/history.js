@@ -1,0 +1,30 @@
+// Makes the browser's Back lead where a person was. Streamlit takes the parameters out of the address before it turns to
+// another page, and replaces the address when a target changes; so this stands before the browser's history:
+//   - the entry that is left keeps the address it had when the person clicked;
+//   - a new value of one of STEPS is an entry of its own, so that Back returns to the target before.
+const STEPS = ["target"];
+
+export default function () {
+  if (history.lineup) return;
+  history.lineup = true;
+  const push = history.pushState.bind(history), replace = history.replaceState.bind(history);
+  let settled = location.href; // the address when the person last did something
+  for (const event of ["click", "keydown"]) addEventListener(event, () => { settled = location.href; }, true);
+  const isStep = (to) => to.search && STEPS.some((name) => {
+    const [old, now] = [new URL(location.href), to].map((url) => url.searchParams.get(name));
+    return now !== null && old !== null && old !== now;
+  });
+
+  history.pushState = (state, title, url) => {
+    const to = new URL(url ?? location.href, location.href);
+    if (to.pathname !== location.pathname) {
+      if (new URL(settled).pathname === location.pathname) replace(history.state, title, settled);
+      return push(state, title, url);
+    }
+    return isStep(to) ? push(state, title, url) : replace(state, title, url);
+  };
+  history.replaceState = (state, title, url) => {
+    const to = new URL(url ?? location.href, location.href);
+    return to.pathname === location.pathname && isStep(to) ? push(state, title, url) : replace(state, title, url);
+  };
+}

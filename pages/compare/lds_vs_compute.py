@@ -1,0 +1,221 @@
+"""Compute: what a better ranking costs, as LDS against seconds, with the table behind it."""
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+from plotly.subplots import make_subplots
+
+from attribution import Workspace
+from attribution.evaluation import lds_vs_compute
+from attribution.export import palette
+from pages.compare import auc_columns, plots, tab_frame
+from pages.ui import format as write
+from pages.ui import measurement, tables, theme
+from pages.ui.tables import Column, estimate, ranking_cell
+
+MEASURE = ["evaluate", "compute"]
+COLUMNS = ("models trained", "LDS", "95 %", "trainings", "own work", "together", "made from", "scores")
+SMALLEST, LARGEST = 9, 30  # markers, in pixels
+
+
+def draw(ws: Workspace) -> None:
+    """Draws the tab."""
+    tab_frame.header("What does more compute buy?")
+    answer = tab_frame.stored_answer(ws, MEASURE, lds_vs_compute.load, ask=_ask)
+    if answer is None:
+        return
+    tab_frame.caption(
+        "LDS, the linear datamodeling score, of TRAK on more and more checkpoints and of Datamodels on more and more "
+        "models trained on random halves, against the seconds of all trainings and of their own work. The larger the "
+        "mark, the more bytes the scores are made from."
+    )
+    supports = tab_frame.from_store(
+        ws, lds_vs_compute.PART, lambda ws, store: lds_vs_compute.support_aucs(ws, store, answer)
+    )
+    tab_frame.chart(
+        figure(answer, supports),
+        "compute",
+        "LDS and support AUC of each method against the seconds it takes; the table below has the numbers",
+        picture="lds-against-seconds",
+    )
+    tab_frame.caption(" ".join([_basis(ws, answer), *auc_columns.sentences(supports)]))
+    st.html(table_html(answer, supports))
+    tab_frame.caption(
+        "Seconds are of one core where a processor trains; those of features and of rankings that a workspace brings "
+        "were measured by the clock where they were made, as all of them are in Cost. "
+        "Bytes of what the scores are made from: projected gradients (TRAK), masks and margins (Datamodels), features "
+        "(exemplar SVM). TRAK's random projections are drawn anew here: a stored ranking of as many checkpoints "
+        "differs a little." + ("" if supports else " Supports of these variants were not studied here yet.")
+    )
+    tab_frame.download_line(ws, {"compute.csv": ("Table as CSV", to_csv(answer, supports))}, [MEASURE], "compute")
+
+
+def _ask(ws: Workspace) -> None:
+    """What is missing, and what it would take."""
+    if not ws.has_base:
+        theme.train_first(
+            ws, "Methods are judged here by what they say of retrainings, and no model has been trained here yet."
+        )
+        return
+    if "lds" not in ws.manifest["parts"]:
+        st.info("This workspace has no held-out halves to judge rankings by; train them first.")
+        tab_frame.command_line(ws, "halves", "train")
+        return
+    st.info("This has not been measured yet, or what it rests on has changed since.")
+    cost = lds_vs_compute.full_cost(ws)
+    tab_frame.caption(
+        f"From nothing: the gradients of {cost['checkpoints']} checkpoints, {write.count(cost['trainings'])} "
+        f"trainings on random halves and {cost['fits']} fits of Datamodels, about {write.seconds(cost['seconds'])} of "
+        "one core; less where halves are trained already. It runs in the background and goes on where it was stopped."
+    )
+    measurement.button(ws, MEASURE, "Measure")
+
+
+def _basis(ws: Workspace, answer: dict) -> str:
+    part, training = ws.manifest["parts"][lds_vs_compute.PART], answer["training"]
+    n = max(row["n_targets"] for row in answer["rows"])
+    return (
+        f"{write.count(n)} targets, {tab_frame.held_out_halves(answer)}; bars are 95 % intervals over halves and "
+        f"targets. Recipe {part['recipe']} ({part['hash']}): a training takes {training['whole']:g} s, on a half "
+        f"{training['half']:g} s of {training['clock']} time (medians of {training['n']}, {training['device']}, "
+        f"{training['library']}). Datamodels' halves and penalties, and TRAK's {answer['dim']} dimensions, are of "
+        f"other halves than these. {tab_frame.provenance(part)}."
+    )
+
+
+def figure(answer: dict, supports: dict) -> go.Figure:
+    """A panel for LDS, and one for the AUC of each kind of support that was studied, on a log axis of seconds: a line a
+    method; level lines where no classifier is trained; and the ceiling of LDS."""
+    rows, panels = answer["rows"], ["LDS", *(auc_columns.TITLES[kind] for kind in supports)]
+    ends = [min(row["seconds"] for row in rows if row["models"]) / 2, max(row["seconds"] for row in rows) * 2]
+    sizes = _marker_sizes([row["bytes"] for row in rows])
+    chart = make_subplots(1, len(panels), subplot_titles=panels if len(panels) > 1 else None, horizontal_spacing=0.06)
+    _panel(chart, 1, [{**row, "value": row["lds"], "interval": row["ci"]} for row in rows], ends, sizes, 3)
+    for column, kind in enumerate(supports, 2):
+        studied = [(row, auc_columns.auc_row(supports, kind, lds_vs_compute.variant_ranking(row))) for row in rows]
+        points = [{**row, "value": auc["auc"], "interval": auc["auc_ci"]} for row, auc in studied if auc]
+        _panel(chart, column, points, ends, sizes, 2)
+    ceiling = answer["ceiling"]
+    plots.noise_ceiling_line(chart, ceiling, "y", f"noise ceiling {write.decimal(ceiling, 3)}")
+    chart.update_xaxes(
+        type="log", range=np.log10(ends).tolist(), title="seconds, trainings and own work", dtick=1, tickformat=","
+    )
+    chart.update_yaxes(rangemode="tozero")
+    if len(panels) == 1:
+        chart.update_yaxes(title="LDS")
+    plots.set_layout(chart, 430, 1.2, legend={"itemsizing": "constant"})
+    return chart
+
+
+def _panel(chart: go.Figure, column: int, rows: list[dict], ends: list[float], sizes: dict, digits: int) -> None:
+    """Draws "value" and its "interval" of each row. ends: of the axis of seconds; sizes: bytes -> pixels."""
+    panel = {"row": 1, "col": column}
+    trained = [row for row in rows if row["models"]]
+    for method in dict.fromkeys(row["method"] for row in trained):
+        variants = sorted((row for row in trained if row["method"] == method), key=lambda row: row["seconds"])
+        colour, dash, marker = palette.ranking_style(method.lower())
+        chart.add_scatter(
+            x=[row["seconds"] for row in variants],
+            y=[row["value"] for row in variants],
+            name=method,
+            legendgroup=method,
+            showlegend=column == 1,
+            mode="lines+markers+text",
+            error_y=_bars(variants),
+            line={"color": colour, "dash": dash, "width": 2.5},
+            marker={
+                "color": colour,
+                "symbol": marker,
+                "size": [sizes[row["bytes"]] for row in variants],
+                "opacity": 0.85,
+            },
+            text=[str(row["models"]) for row in variants],
+            textposition="bottom right",
+            customdata=[_hover(row, digits) for row in variants],
+            hovertemplate="%{customdata}<extra></extra>",
+            **panel,
+        )
+    for row in rows:
+        if row["models"]:
+            continue
+        colour, dash, marker = palette.ranking_style(row["name"])
+        chart.add_scatter(
+            x=ends,
+            y=[row["value"]] * 2,
+            name=row["name"],
+            mode="lines",
+            legendgroup=row["name"],
+            showlegend=column == 1,
+            line={"color": colour, "dash": dash, "width": 2},
+            hovertemplate=_hover(row, digits) + "<extra></extra>",
+            **panel,
+        )
+        if row["seconds"]:
+            chart.add_scatter(
+                x=[row["seconds"]],
+                y=[row["value"]],
+                mode="markers",
+                legendgroup=row["name"],
+                showlegend=False,
+                error_y=_bars([row]),
+                customdata=[_hover(row, digits)],
+                marker={"color": colour, "symbol": marker, "size": sizes[row["bytes"]]},
+                hovertemplate="%{customdata}<extra></extra>",
+                **panel,
+            )
+
+
+def _bars(rows: list[dict]) -> dict:
+    return plots.error_bars([row["value"] for row in rows], [row["interval"] for row in rows])
+
+
+def _marker_sizes(numbers: list[int]) -> dict[int, float]:
+    """Bytes -> pixels, by their square root: the area stands for the bytes, down to what can be seen."""
+    most = max(numbers) or 1
+    return {n: max(SMALLEST, LARGEST * (n / most) ** 0.5) for n in numbers}
+
+
+def _hover(row: dict, digits: int) -> str:
+    return (
+        f"{write.escape(row['name'])}: {row['value']:.{digits}f} ({write.interval(row['interval'], digits)})<br>"
+        f"{write.seconds(row['seconds'])}, {write.byte_size(row['bytes'])}"
+    )
+
+
+def table_html(answer: dict, supports: dict) -> str:
+    """A row a variant, and the noise ceiling."""
+    columns = [Column(""), *(Column(name, "n") for name in COLUMNS), *auc_columns.columns(supports)]
+    rows = []
+    for row in answer["rows"]:
+        seconds = [row[key] for key in ("training_seconds", "computing_seconds", "seconds")]
+        trainings, own_work, together = ("none" if not value else write.seconds(value) for value in seconds)
+        rows.append(
+            [
+                ranking_cell(row["method"].lower() if row["models"] else row["name"], row["name"]),
+                write.count(row["models"]) if row["models"] else "–",
+                *estimate(row["lds"], row["ci"], 3),
+                trainings,
+                own_work,
+                f"<b>{together}</b>",
+                write.byte_size(row["bytes"]),
+                write.byte_size(row["scores_bytes"]) if row["scores_bytes"] else "as asked",
+                *auc_columns.cells(supports, lds_vs_compute.variant_ranking(row)),
+            ]
+        )
+    last = ["noise ceiling", "", estimate(answer["ceiling"], None, 3)[0]]
+    return tables.table_html(columns, rows, last=last)
+
+
+def to_csv(answer: dict, supports: dict) -> str:
+    """A row a variant."""
+    seconds = ("training_seconds", "computing_seconds", "seconds")
+    return tables.to_csv(
+        {
+            **{key: row[key] for key in ("name", "method", "models", "lds")},
+            **tables.low_high(row["ci"]),
+            **{key: row.get(key) for key in ("n_targets", *seconds, "bytes", "scores_bytes", "penalty")},
+            **{key: answer[key] for key in ("ceiling", "masks", "seeds")},
+            **auc_columns.csv_cells(supports, lds_vs_compute.variant_ranking(row)),
+        }
+        for row in answer["rows"]
+    )

@@ -1,0 +1,87 @@
+"""What the review and its post are given."""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from pages.labels import decision_cache, review_component
+from tests.pages.labels.entries import add, entry
+
+
+def drawn(ws, log, queue, mode="one", at=0, **more):
+    standing, upto = decision_cache.DecisionCache().read(log)
+    return review_component.review_data(
+        ws, queue, standing, upto, who="me", mode=mode, per=50, at=at, token="t", **more
+    )
+
+
+def test_an_item_has_its_labels_its_evidence_and_where_it_comes_from(ws, log, queue):
+    data = drawn(ws, log, queue)
+    first = data["items"][0]
+    assert first["id"] == queue.items[0] == 3, "the planted error comes first"
+    assert (ws.classes[first["given"]], ws.classes[first["suggested"]]) == ("Dot", "Bar")
+    assert first["place"] == "1" and first["mix"][0] == [0, 19] and len(first["near"]) == 8
+    assert first["source"] == "image 1003 of the source data" and first["bars"] == [] and first["harmed"] == []
+    assert data["sources"]["opinion"] is None and "moco" in data["sources"]["neighbours"]
+    assert data["order"] == queue.items and data["classes"] == ws.classes
+    for one in data["items"]:
+        assert one["at"] < data["tiles"]["count"] and one["picture"] < data["pictures"]["count"]
+        assert all(place < data["tiles"]["count"] for place, _, _ in one["near"])
+
+
+def test_a_deck_holds_images_around_a_place(ws, log, queue, monkeypatch):
+    monkeypatch.setattr(review_component, "AFTER", 12)
+    data = drawn(ws, log, queue, at=20)
+    assert data["start"] == 8 and [one["id"] for one in data["items"]] == queue.items[8:32]
+    assert [one["picture"] for one in data["items"]] == list(range(24))
+
+
+def test_a_wall_holds_itself_and_the_next_one(ws, log):
+    queue = log.queue(add(log, ws, size=60))
+    data = review_component.review_data(ws, queue, {}, 0, who="me", mode="wall", per=20, at=25, token="t")
+    assert data["start"] == 0 and len(data["items"]) == 60
+    data = review_component.review_data(ws, queue, {}, 0, who="me", mode="wall", per=20, at=45, token="t")
+    assert data["start"] == 20 and len(data["items"]) == 40 and data["items"][0]["near"] == []
+
+
+def test_large_images_come_fewer_at_a_time(ws, log):
+    queue = log.queue(add(log, ws, size=60))
+    assert review_component._window(ws, 60, "one", 50, 0) == (0, 48)
+    large = SimpleNamespace(train_images=np.zeros((1, 224, 224, 3)))
+    assert review_component._window(large, 60, "one", 50, 10) == (0, 39) and len(queue.items) == 60
+
+
+def test_what_stands_goes_along_and_ones_own_can_be_undone(ws, log, queue):
+    one, two = queue.items[:2]
+    log.append([entry(one, "relabel", label=0, reason="a bar")], "me", "browser", 1)
+    log.append([entry(two)], "Ann", "another", 1)
+    data = drawn(ws, log, queue)
+    assert data["standing"][one] == {
+        "action": "relabel",
+        "label": 0,
+        "who": "me",
+        "reason": "a bar",
+        "conflict": [],
+        "upto": 2,
+    }
+    assert data["upto"] == 2 and [entry["item"] for entry in data["mine"]] == [one]
+
+
+def test_two_answers_are_told_of(ws, log, queue):
+    one = queue.items[0]
+    log.append([entry(one, "relabel", label=0, reason="a bar")], "Ann", "hers", 1)
+    log.append([entry(one)], "Bob", "his", 1)
+    standing, upto = decision_cache.DecisionCache().read(log)
+    told = review_component.decision_data(standing[one], upto)
+    assert told["who"] == "Bob" and told["conflict"] == [
+        {"who": "Ann", "action": "relabel", "label": 0, "reason": "a bar"}
+    ]
+    assert review_component.decision_data(None, 5) == {"action": None, "upto": 5}
+
+
+def test_the_post_says_what_is_new_and_how_good_the_detector_is(ws, log, queue):
+    log.append([entry(queue.items[0], "relabel", label=0), entry(queue.items[1])], "me", "browser", 1)
+    standing, upto = decision_cache.DecisionCache().read(log)
+    data = review_component.post_data(ws, queue, standing, upto, {queue.items[1]}, {"acked": ["x"], "error": None})
+    assert data["acked"] == ["x"] and list(data["changed"]) == [queue.items[1]] and data["upto"] == 2
+    assert data["said"]["lines"] == ["1 of 2 wrong so far: 50% (95 % 9% to 91%)"]
