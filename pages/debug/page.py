@@ -1,18 +1,15 @@
-"""Explore: pick a validation image, see every ranking's suspects side by side, cut, and retrain without them."""
+"""Debug: pick a validation image, see every ranking's suspects side by side, cut, and retrain without them."""
 
 import numpy as np
 import streamlit as st
 
 from attribution import UserError, Workspace
-from attribution.explore.lineup import LineupRow, alignment_warning, lineup_rows, rank_of_image
+from attribution.explore.lineup import LineupRow, alignment_warning, rank_of_image
 from attribution.explore.opening_target import OpeningTarget, opening_target
-from attribution.rankings import default_rankings
-from pages.debug import copies, export, influence, lineup_view, retraining, suspects, target_picker
-from pages.debug.lineup_view import Choice
+from pages.debug import copies, export, influence, lineup_view, retraining, rows, suspects, target_picker
 from pages.ui import format as write
 from pages.ui import model_choice, sprite_sheet, state, theme
 from pages.ui.target_card import card_html
-from pages.ui.tile_strip import strip
 
 session = st.session_state
 
@@ -44,30 +41,18 @@ def _opening_target(_ws, cache_key: str) -> OpeningTarget | None:
 
 def _draw_lineup(ws: Workspace, target: int, supports: dict, first: OpeningTarget | None) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        choice = _controls(ws, target)
+        choice = rows.draw_controls(ws, target)
         bar = st.container(horizontal=True, vertical_alignment="bottom", gap="small", width="content")
     if not choice.rankings:
         st.info("No ranking is chosen. Choose one or more under *Rows*.")
         return
     try:
-        asked = (
-            ws,
-            f"{theme.cache_key(ws)} {[ws.ranking(name).version for name in choice.rankings]}",  # of own code, too
-            target,
-            choice.rankings,
-            choice.shown,
-            choice.ends,
-            choice.explain,
-            None if choice.candidates == "published" else choice.candidates,
-        )
-        rows = _lineup_rows(*asked)
-        if any(row.failed for row in rows):
-            _lineup_rows.clear(*asked)  # what failed is tried again by the next run
+        loaded = rows.load(ws, target, choice)
     except UserError as error:
         st.error(write.sentence(error))
         return
     with bar:
-        k, cut_ranking = _draw_cut(ws, target, choice, rows, first)
+        k, cut_ranking = rows.draw_cut(ws, target, choice, loaded, first, on_retrain=_start_retraining)
     model_choice.draw_warning(ws)
     for name in choice.rankings:
         warning = alignment_warning(ws, name)
@@ -76,134 +61,32 @@ def _draw_lineup(ws: Workspace, target: int, supports: dict, first: OpeningTarge
     _retraining(ws, target)
     image = _selected_image(target)
     planted = _planted_originals(ws, ws.fingerprint) if choice.planted else None
-    _strip(ws, target, rows, choice, k, cut_ranking, image, supports.get("remove", {}), planted)
+    rows.draw_strip(
+        ws,
+        target,
+        loaded,
+        choice,
+        k,
+        cut_ranking,
+        image,
+        supports.get("remove", {}),
+        planted,
+        on_pick=lambda image: _select_image(target, image),
+    )
     if image is not None:
-        _draw_image_card(ws, target, image, rows, planted)
+        _draw_image_card(ws, target, image, loaded, planted)
         influence.draw(
             ws,
             image,
-            list(dict.fromkeys(row.ranking for row in rows)),
+            list(dict.fromkeys(row.ranking for row in loaded)),
             on_target=lambda target: _follow_image(target, image),
             on_image=lambda image: _select_image(target, image),
         )
     suspects.draw(ws, target, on_pick=lambda image: _select_image(target, image))
-    export.draw(ws, target, rows, choice, k, cut_ranking)
+    export.draw(ws, target, loaded, choice, k, cut_ranking)
 
 
-# -- the controls
-
-
-def _controls(ws: Workspace, target: int) -> Choice:
-    ends = st.segmented_control(
-        "End", ("helpful", "harmful", "both"), default="helpful", required=True, key=state.END, bind="query-params"
-    )
-    explain, right = "true", True
-    if ws.has_base:
-        right = bool(ws.base.prediction[target] == ws.val_labels[target])
-        explain = st.segmented_control(
-            "Explain the class",
-            ("true", "predicted"),
-            default="true",
-            required=True,
-            key=state.EXPLAIN,
-            bind="query-params",
-            disabled=right,
-            help="Predicted: what made the models say it. Similarity rows look among images of that class; signed "
-            "rows show what speaks against the true class. Where the prediction is right, both are one.",
-        )
-    with st.popover("Rows", icon=":material/tune:"):
-        rankings = st.pills(
-            "Rankings",
-            ws.rankings(),
-            default=default_rankings(ws),
-            selection_mode="multi",
-            key=state.RANKINGS,
-            bind="query-params",
-        )
-        candidates = st.segmented_control(
-            "Candidates",
-            ("published", "true", "predicted", "all") if ws.has_base else ("published", "true", "all"),
-            default="published",
-            required=True,
-            key=state.CANDIDATES,
-            bind="query-params",
-            help="Which training images are ranked: as each method's authors did, only those with the target's "
-            f"true {'or predicted ' if ws.has_base else ''}label, or all.",
-        )
-        shown = st.segmented_control("Tiles in a row", (10, 20, 40, 80), default=20, required=True, key=state.TILES)
-        scores = st.toggle("Scores", key=state.SCORES, help="Each row has its own units: compare within a row.")
-        planted = bool(ws.planted) and st.toggle("Show planted labels", key=state.PLANTED)
-    return Choice(tuple(rankings), ends, explain, "true" if right else explain, candidates, shown, scores, planted)
-
-
-@st.cache_data(max_entries=500, show_spinner=False)
-def _lineup_rows(
-    _ws, cache_key: str, target: int, rankings: tuple, n: int, ends: str, explain: str, candidates
-) -> list[LineupRow]:
-    return lineup_rows(_ws, target, list(rankings), n, ends, explain, candidates)
-
-
-def _draw_cut(
-    ws: Workspace, target: int, choice: Choice, rows: list[LineupRow], first: OpeningTarget | None
-) -> tuple[int, str]:
-    """The cut in numbers, and the button beside it. Returns k and the ranking that is cut."""
-    names = choice.rankings
-    if session.get(state.CUT_RANKING) not in names:
-        session[state.CUT_RANKING] = first.ranking if first and first.ranking in names else names[0]
-    k = st.number_input("Cut at k", 1, target_picker.K_MAX, key=state.K, bind="query-params", width=110)
-    ranking = st.selectbox("of", names, key=state.CUT_RANKING, bind="query-params", width=150)
-    if not ws.has_base:
-        with st.popover("Retrain without these"):
-            theme.train_first(
-                ws, "What changes without these images shows beside models that had them all, and there are none yet."
-            )
-        return k, ranking
-    row = retraining.row_of(rows, ranking)
-    st.button(
-        "Retrain without these",
-        key="retrain",
-        type="primary",
-        on_click=_start_retraining,
-        args=(ws, target, row, k),
-        disabled=row is None or bool(ws.get_recipe().problem),
-        help=f"Trains the classifier anew without the first {k} images of {ranking}, "
-        f"{'once' if ws.get_recipe().deterministic else 'with five seeds'}, beside "
-        "as many random images of the same classes.",
-    )
-    return k, ranking
-
-
-# -- the rows, and the training image that is selected in them
-
-
-def _strip(ws, target, rows, choice: Choice, k, cut_ranking, image, supports, planted) -> None:
-    shown = np.unique(np.concatenate([row.ids for row in rows]))
-    data = lineup_view.strip_data(
-        ws,
-        target,
-        rows,
-        sprite_sheet.sheet(ws, "train", shown),
-        {int(image): place for place, image in enumerate(shown)},
-        k=k,
-        shown=choice.shown,
-        cut_max=target_picker.K_MAX,
-        chosen=cut_ranking,
-        selected=image,
-        supports=supports,
-        explain=choice.explained,
-        scores=choice.scores,
-        planted=planted,
-        scale=sprite_sheet.scale(ws),
-    )
-    strip("rows", data, on_pick=lambda tile: _select_image(target, tile["id"]), on_row=_cut_row, on_cut=_move_cut)
-
-
-def _cut_row(row_id: str) -> None:
-    session[state.CUT_RANKING] = row_id.rsplit(" ", 1)[0]
-
-
-def _move_cut(k: int) -> None:
-    session[state.K] = max(1, min(target_picker.K_MAX, int(k)))
+# -- the training image that is selected in the rows
 
 
 def _selected_image(target: int) -> int | None:
@@ -232,9 +115,11 @@ def _planted_originals(_ws, fingerprint: str) -> np.ndarray:
     return np.where(truth["planted"], truth["original"], -1)
 
 
-def _draw_image_card(ws: Workspace, target: int, image: int, rows: list[LineupRow], planted: np.ndarray | None) -> None:
+def _draw_image_card(
+    ws: Workspace, target: int, image: int, loaded: list[LineupRow], planted: np.ndarray | None
+) -> None:
     """A training image: its given label, and its rank in each row."""
-    ranks = [(row, rank_of_image(ws, row, target, image)) for row in rows if not row.undefined]
+    ranks = [(row, rank_of_image(ws, row, target, image)) for row in loaded if not row.undefined]
     url, scale = sprite_sheet.image_url(ws, "train", image), sprite_sheet.scale(ws, 112)
     with st.container(horizontal=True, vertical_alignment="top"):
         st.html(lineup_view.image_html(ws, image, ranks, planted, url, scale, target))

@@ -1,0 +1,164 @@
+"""Debug's rows: which rankings are shown and how, the cut, and the strip that draws them."""
+
+from collections.abc import Callable
+
+import numpy as np
+import streamlit as st
+
+from attribution import Workspace
+from attribution.explore.lineup import LineupRow, lineup_rows
+from attribution.explore.opening_target import OpeningTarget
+from attribution.rankings import default_rankings
+from pages.debug import lineup_view, retraining, target_picker
+from pages.debug.lineup_view import Choice
+from pages.ui import sprite_sheet, state, theme
+from pages.ui.tile_strip import strip
+
+session = st.session_state
+
+
+def load(ws: Workspace, target: int, choice: Choice) -> list[LineupRow]:
+    """The rows of the rankings that are chosen; raises UserError where one cannot be read."""
+    asked = (
+        ws,
+        f"{theme.cache_key(ws)} {[ws.ranking(name).version for name in choice.rankings]}",  # of own code, too
+        target,
+        choice.rankings,
+        choice.shown,
+        choice.ends,
+        choice.explain,
+        None if choice.candidates == "published" else choice.candidates,
+    )
+    rows = _lineup_rows(*asked)
+    if any(row.failed for row in rows):
+        _lineup_rows.clear(*asked)  # what failed is tried again by the next run
+    return rows
+
+
+@st.cache_data(max_entries=500, show_spinner=False)
+def _lineup_rows(
+    _ws, cache_key: str, target: int, rankings: tuple, n: int, ends: str, explain: str, candidates
+) -> list[LineupRow]:
+    return lineup_rows(_ws, target, list(rankings), n, ends, explain, candidates)
+
+
+# -- the controls
+
+
+def draw_controls(ws: Workspace, target: int) -> Choice:
+    """What the controls above the rows say."""
+    ends = st.segmented_control(
+        "End", ("helpful", "harmful", "both"), default="helpful", required=True, key=state.END, bind="query-params"
+    )
+    explain, right = "true", True
+    if ws.has_base:
+        right = bool(ws.base.prediction[target] == ws.val_labels[target])
+        explain = st.segmented_control(
+            "Explain the class",
+            ("true", "predicted"),
+            default="true",
+            required=True,
+            key=state.EXPLAIN,
+            bind="query-params",
+            disabled=right,
+            help="Predicted: what made the models say it. Similarity rows look among images of that class; signed "
+            "rows show what speaks against the true class. Where the prediction is right, both are one.",
+        )
+    with st.popover("Rows", icon=":material/tune:"):
+        rankings = st.pills(
+            "Rankings",
+            ws.rankings(),
+            default=default_rankings(ws),
+            selection_mode="multi",
+            key=state.RANKINGS,
+            bind="query-params",
+        )
+        candidates = st.segmented_control(
+            "Candidates",
+            ("published", "true", "predicted", "all") if ws.has_base else ("published", "true", "all"),
+            default="published",
+            required=True,
+            key=state.CANDIDATES,
+            bind="query-params",
+            help="Which training images are ranked: as each method's authors did, only those with the target's "
+            f"true {'or predicted ' if ws.has_base else ''}label, or all.",
+        )
+        shown = st.segmented_control("Tiles in a row", (10, 20, 40, 80), default=20, required=True, key=state.TILES)
+        scores = st.toggle("Scores", key=state.SCORES, help="Each row has its own units: compare within a row.")
+        planted = bool(ws.planted) and st.toggle("Show planted labels", key=state.PLANTED)
+    return Choice(tuple(rankings), ends, explain, "true" if right else explain, candidates, shown, scores, planted)
+
+
+def draw_cut(
+    ws: Workspace, target: int, choice: Choice, rows: list[LineupRow], first: OpeningTarget | None, on_retrain: Callable
+) -> tuple[int, str]:
+    """The cut in numbers, and the button beside it. Returns k and the ranking that is cut.
+
+    on_retrain(ws, target, row, k) is called where the button is pressed."""
+    names = choice.rankings
+    if session.get(state.CUT_RANKING) not in names:
+        session[state.CUT_RANKING] = first.ranking if first and first.ranking in names else names[0]
+    k = st.number_input("Cut at k", 1, target_picker.K_MAX, key=state.K, bind="query-params", width=110)
+    ranking = st.selectbox("of", names, key=state.CUT_RANKING, bind="query-params", width=150)
+    if not ws.has_base:
+        with st.popover("Retrain without these"):
+            theme.train_first(
+                ws, "What changes without these images shows beside models that had them all, and there are none yet."
+            )
+        return k, ranking
+    row = retraining.row_of(rows, ranking)
+    st.button(
+        "Retrain without these",
+        key="retrain",
+        type="primary",
+        on_click=on_retrain,
+        args=(ws, target, row, k),
+        disabled=row is None or bool(ws.get_recipe().problem),
+        help=f"Trains the classifier anew without the first {k} images of {ranking}, "
+        f"{'once' if ws.get_recipe().deterministic else 'with five seeds'}, beside "
+        "as many random images of the same classes.",
+    )
+    return k, ranking
+
+
+def draw_strip(
+    ws: Workspace,
+    target: int,
+    rows: list[LineupRow],
+    choice: Choice,
+    k: int,
+    cut_ranking: str,
+    image: int | None,
+    supports: dict,
+    planted: np.ndarray | None,
+    on_pick: Callable[[int], None],
+) -> None:
+    """The rows with the cut over them. image: the training image that is selected; supports, planted: as in
+    `lineup_view.strip_data`; on_pick(training image) is called where one is chosen."""
+    shown = np.unique(np.concatenate([row.ids for row in rows]))
+    data = lineup_view.strip_data(
+        ws,
+        target,
+        rows,
+        sprite_sheet.sheet(ws, "train", shown),
+        {int(image): place for place, image in enumerate(shown)},
+        k=k,
+        shown=choice.shown,
+        cut_max=target_picker.K_MAX,
+        chosen=cut_ranking,
+        selected=image,
+        supports=supports,
+        explain=choice.explained,
+        scores=choice.scores,
+        planted=planted,
+        scale=sprite_sheet.scale(ws),
+    )
+    strip("rows", data, on_pick=lambda tile: on_pick(tile["id"]), on_row=_cut_row, on_cut=_move_cut)
+
+
+def _cut_row(row_id: str) -> None:
+    session[state.CUT_RANKING] = row_id.rsplit(" ", 1)[0]
+
+
+def _move_cut(k: int) -> None:
+    session[state.K] = max(1, min(target_picker.K_MAX, int(k)))
