@@ -1,4 +1,4 @@
-"""The report's tables: of a target's supports and retrainings, of each measurement of Methods, and of provenance.
+"""The report's tables: of a target's supports and retrainings, of each measurement of Compare, and of provenance.
 
 Those in TABLES want their measurement to be stored: the report asks for its chart first, which says so where it is not.
 """
@@ -411,7 +411,7 @@ def _features(workspace: Workspace, store: ResultStore) -> Markup:
     )
 
 
-#: Name of a chart of Methods -> its tables, in the report's order.
+#: Name of a chart of Compare -> its tables, in the report's order.
 TABLES = {
     "agreement": _agreement,
     "lds-supports": _lds_against_supports,
