@@ -26,7 +26,7 @@ ANY = "any"
 NEEDS_BASE_MODELS = {
     state.SHOW: ("right", "wrong", "unstable"),
     state.PREDICTED: None,
-    state.EXPLAIN: ("predicted",),
+    state.EXPLAIN: ("predicted", state.EXPLAINED["predicted"]),
     state.CANDIDATES: ("predicted",),
 }
 state_of = st.session_state

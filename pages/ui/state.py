@@ -17,6 +17,7 @@ EXPLAIN = "explain"
 CANDIDATES = "candidates"
 CUT_RANKING = "ranking"
 MODEL = "model"
+PRESENT = "present"  # "1": large type, and no filters
 SHOW = "show"
 LABEL = "class"
 PREDICTED = "predicted"
@@ -115,6 +116,11 @@ LAST_PAGE = "room"
 CARRIED = "kept"
 
 
+#: Values of EXPLAIN and their words. In the address Streamlit writes the words; links of before have the values.
+EXPLAINED = {"true": "true label", "predicted": "prediction"}
+RENAMED = {EXPLAIN: EXPLAINED}
+
+
 def set_error(error: Exception) -> None:
     """Leaves an error of a callback for `show_error`: a callback draws nothing itself."""
     st.session_state[ERROR] = error
@@ -144,10 +150,18 @@ def restore(values: dict, checks: dict[str, Callable], in_link: Collection[str])
     return errors
 
 
+def presenting() -> bool:
+    """Whether the page is shown to a room full of people, by `?present=1`; kept for the visit, until `?present=0`."""
+    if said := link.text(PRESENT):
+        st.session_state[PRESENT] = said == "1"
+    return st.session_state.get(PRESENT, False)
+
+
 def carry_selection(room: str) -> None:
     """Called before a page is drawn: target, ranking and k looked at last go along, unless the address says other."""
     before = dict(st.query_params)
     said = link.clean(NUMBERS, MAY_BE_EMPTY)
+    link.rename_values(RENAMED)
     if dict(st.query_params) != before:
         st.session_state[LINK_ERRORS] = said
         st.rerun()

@@ -85,7 +85,7 @@ def test_filters_that_nothing_fits(app):
 
 def test_no_ranking_chosen(app):
     app.run()
-    app.button_group(key=state.RANKINGS).set_value([]).run()
+    app.multiselect(key=state.RANKINGS).set_value([]).run()
     assert not app.exception and "No ranking is chosen" in app.info[0].value
 
 
@@ -133,7 +133,7 @@ def untrained(tmp_path, monkeypatch):
 
 
 def keys(app) -> set:
-    return {widget.key for kind in (app.button_group, app.selectbox, app.slider, app.button) for widget in kind}
+    return {widget.key for kind in (app.button_group, app.multiselect, app.selectbox, app.slider, app.button) for widget in kind}
 
 
 def test_without_base_models_what_needs_them_is_absent(untrained, tmp_path):
@@ -198,7 +198,7 @@ def test_a_failed_alignment_check_is_said_once(untrained, tmp_path):
     app = untrained.run()
     said = [caption.value for caption in app.caption if "chance" in caption.value]
     assert said == [":material/warning: trak\\-10\\: no \\*better\\* than chance"]
-    app.button_group(key=state.RANKINGS).set_value(["l2-moco"]).run()
+    app.multiselect(key=state.RANKINGS).set_value(["l2-moco"]).run()
     assert not [caption for caption in app.caption if "chance" in caption.value]
 
 
