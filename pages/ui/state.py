@@ -21,12 +21,17 @@ PRESENT = "present"  # "1": large type, and no filters
 SHOW = "show"
 LABEL = "class"
 PREDICTED = "predicted"
+CONFIDENCE = "confidence"
+SET = "set"  # a named set of images
+PICKER = "picker"  # "strip", "wall" or "map"
 
 # Of this visit only.
-CONFIDENCE = "confidence"
-PAGE = "page"  # of the film
+PAGE = "page"  # of the strip of targets
 PAGE_OF = "page of"  # the target and filter that page was turned to
-WALL = "wall"
+FILTERS_OPEN = "filters are open"
+FILTERED = "filters of the last run"
+START = "start panel"  # "open" or "closed"; missing: this visit has not been to Debug yet
+HINT = "first hint"  # the same of the three-step hint
 TILES = "tiles"
 SCORES = "scores"
 IMAGE = "image"  # the training image whose card is open
