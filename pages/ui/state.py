@@ -81,9 +81,11 @@ FEATURES = "features"
 MAP_END = "end of the ranking"
 MAP_VAL = "validation images on the map"
 
-# Of Audit; the first four are bound to the address bar.
+# Of Clean labels; the first four are in the address bar.
 QUEUE = "queue"
-AUDIT_VIEW = "audit"
+STEP = "step"
+REVIEW_STEP, EXPORT_STEP, BENEFIT = "1 Review", "2 Export", "3 Measure the benefit"  # values of STEP
+OLD_STEP = "audit"  # in a link only: what STEP was called, see pages/labels/page.py
 MODE = "mode"
 WHO = "who"
 AUDIT_IMAGE = "image"  # in a link only: the image of the queue to open at
@@ -108,6 +110,10 @@ MESSAGE = "told"  # of a callback that went well, for the page to show
 IMPORT_PATH = "import path"
 BASE_PATHS = "files of predictions"
 BUILD = "what to compute"
+
+# Of the chip in the header.
+WATCHED_TASKS = "jobs under way"  # names of what ran when it was looked at last
+ENDED_TASKS = "jobs that ended"  # name -> what ended, and was not looked at yet
 
 ERROR = "error"  # of a callback, for the page to show
 GO_TO = "go to target"  # of a callback, for the page to switch to Explore: a callback cannot
