@@ -8,11 +8,11 @@ import numpy as np
 
 from attribution.errors import UserError
 from attribution.experiments.prefixes import (
-    CONTROL_DRAWS,
     build_edit,
     changeable_ids,
     check_edit_kind,
     check_groups,
+    control_draws,
     edit_steps,
     random_control,
 )
@@ -143,7 +143,7 @@ def retrain_spec(
     kind: str,
     k: int,
     seeds=SEEDS,
-    draws: int = CONTROL_DRAWS,
+    draws: int | None = None,
     ids=None,
     *,
     end: str = "helpful",
@@ -153,14 +153,15 @@ def retrain_spec(
     """Retrain after an edit, beside its controls.
 
     ids: the training images themselves instead of a ranking's first k; those that carry the new label already are left
-    out. end: "harmful" takes the k that a repair would remove. groups: see `support_spec`; the controls then match all
-    the images removed. recipe: by name, the workspace's if not given.
+    out. draws: random controls, `control_draws` if not given. end: "harmful" takes the k that a repair would remove.
+    groups: see `support_spec`; the controls then match all the images removed. recipe: by name, the workspace's if not
+    given.
     Raises UserError for a target, ranking, kind, k or ids that do not fit the workspace, and for wrong labels where
     there are no base models to name the class most easily mistaken.
 
     >>> spec = retrain_spec(Workspace.open(), 44, "trak-10", "remove", k=5)
     >>> spec.describe(), spec.total
-    ('target 44: retrain without the first 5 of trak-10', 25)
+    ('target 44: retrain without the first 5 of trak-10', 15)
     """
     target = workspace.check_target(target)
     check_edit_kind(kind)
@@ -194,15 +195,16 @@ def retrain_spec(
         groups = groups | {"along": edit.k - k}
     if not len(seeds):
         raise UserError("give at least one seed")
+    common = common_fields(workspace, recipe)
     return RetrainSpec(
-        **common_fields(workspace, recipe),
+        **common,
         target=target,
         ranking=ranking,
         kind=kind,
         k=k if groups else edit.k,
         ids=[int(i) for i in ids],
         seeds=needed_seeds(workspace, recipe, seeds),
-        draws=int(draws),
+        draws=control_draws(common["recipe"]) if draws is None else int(draws),
         groups=groups or None,
         end=end if ranking and end == "harmful" else None,
     )

@@ -10,7 +10,6 @@ from attribution.data import objects
 from attribution.errors import UserError
 from attribution.evaluation import lds_report
 from attribution.experiments import jobs, support_search, support_table
-from attribution.experiments.prefixes import CONTROL_DRAWS
 from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.spec import SEEDS, Spec
 from attribution.experiments.support import support_spec
@@ -193,16 +192,16 @@ class OpenWorkspace:
         kind: str = "remove",
         end: str = "helpful",
         seeds: int | Sequence[int] = len(SEEDS),
-        draws: int = CONTROL_DRAWS,
+        draws: int | None = None,
         recipe: str | None = None,
     ) -> Answer:
         """Retrains without the first k images of a ranking, or without the images `ids`, and waits for it.
 
-        Beside it: as many trainings with nothing removed, and `draws` times without as many random images of the same
-        classes. kind: "remove", or "mislabel" for wrong labels on them. end: "harmful" takes the most harmful images.
-        seeds: how many trainings an edit, or which. recipe: a name or FILE:CLASS; the model's if not given. Returns
-        what `retrain --json` prints. What was trained before is not trained again. Raises UserError for a question that
-        does not fit the workspace, and where it cannot be trained.
+        Beside it: as many trainings with nothing removed, and `draws` times (once, under a head 20 times) without as
+        many random images of the same classes. kind: "remove", or "mislabel" for wrong labels on them. end: "harmful"
+        takes the most harmful images. seeds: how many trainings an edit, or which. recipe: a name or FILE:CLASS; the
+        model's if not given. Returns what `retrain --json` prints. What was trained before is not trained again. Raises
+        UserError for a question that does not fit the workspace, and where it cannot be trained.
         """
         if (ranking is None) == (ids is None) or (ranking is None) != (k is None):
             raise UserError("say which images: a ranking with k, or ids without both")

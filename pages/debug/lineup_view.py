@@ -11,7 +11,7 @@ from attribution.explore.lineup import LineupRow
 from attribution.export.palette import ranking_style
 from attribution.training.head.recipe import is_head
 from pages.ui import format as write
-from pages.ui import model_choice, state, tile_strip
+from pages.ui import state, tile_strip
 from pages.ui.tile_strip import tiles
 
 
@@ -153,60 +153,6 @@ def footnote(ws: Workspace) -> str:
     return note + write.planted_note(ws.planted)
 
 
-def sentence(ws: Workspace, target: int, supports: dict[str, dict[str, dict]]) -> str:
-    """The measured fact that heads the page of a target. supports: kind -> ranking -> its support (retraining.py)."""
-    true = ws.classes[ws.val_labels[target]]
-    if not ws.has_base:
-        return f"{_class_first(true)}. No model has been trained here yet."
-    base, predicted = ws.base, ws.base.prediction[target]
-    votes = int((base.predicted[:, target] == predicted).sum())
-    fact = f"{_class_first(ws.classes[predicted])} in {votes} of {base.n_models} models{model_choice.of_model(ws)}"
-    if is_head(ws.recipe):  # one training stands for all
-        fact = f"{_class_first(ws.classes[predicted])}, says {ws.recipe}"
-    if ws.classes[predicted] != true:
-        return f"{fact}, but it is labelled {true}."
-    removed, relabelled = (_smallest(supports.get(kind, {})) for kind in ("remove", "mislabel"))
-    if removed:
-        name, best = removed
-        return f"{fact}. Without {_first_images(best['k'])} of {name}: {_outcome(best)}."
-    if relabelled:
-        name, best = relabelled
-        new_label = ws.classes[base.likeliest_wrong_class[target]]
-        start = f"{fact}. No removal tested changes that; with" if "remove" in supports else f"{fact}. With"
-        return f"{start} {_first_images(best['k'])} of {name} relabelled {new_label}: {_outcome(best)}."
-    return f"{fact}. No edit tested changes that." if supports else f"{fact}."
-
-
-def _class_first(name: str) -> str:
-    """A class name at the head of a sentence; one that is no word, such as n01440764, stays as it is."""
-    return name if any(map(str.isdigit, name)) else write.capitalised(name)
-
-
-def _smallest(supports: dict[str, dict]) -> tuple[str, dict] | None:
-    """(ranking, its support) that clearly flips with the fewest images, first where no seed tried resists, as the
-    opening has it; else the smallest close call."""
-    return min(
-        (item for item in supports.items() if item[1]["support"]),
-        default=None,
-        key=lambda item: (item[1]["close"], item[1]["wrong"] < item[1]["seeds"], item[1]["k"], -item[1]["votes"]),
-    )
-
-
-def _first_images(k: int) -> str:
-    return "the first image" if k == 1 else f"the first {k} images"
-
-
-def _outcome(support: dict) -> str:
-    if support["seeds"] == 1:  # of a recipe that has no seeds
-        return support["becomes"]
-    outcome = f"{support['becomes']} in {support['votes']} of {support['seeds']}"
-    if support["wrong"] > support["votes"]:
-        outcome = f"wrong in {support['wrong']} of {support['seeds']}, mostly {support['becomes']}"
-    if support["close"]:
-        return f"{outcome} (a close call: fresh seeds changed the verdict)"
-    return f"{outcome} (a close call from {support['support']} on)" if support["k"] > support["support"] else outcome
-
-
 def image_html(
     ws: Workspace,
     image: int,
@@ -234,29 +180,3 @@ def image_html(
         f'<div class="lu-faint">image {ws.train_index[image]} of the source data</div></div>'
         f'<table><tr><td colspan="2" class="lu-faint">rank for target {target}</td></tr>{lines}</table></div>'
     )
-
-
-def votes_html(groups: list[dict], message: str = "") -> str:
-    """A line for each group of retrainings, a dot for each seed (retraining.view), and a message below."""
-    lines = "".join(_group_html(group) for group in groups)
-    return f'<div class="lu-votes" role="status">{lines}<i>{write.escape(message)}</i></div>'
-
-
-def _group_html(group: dict) -> str:
-    done = [vote for vote in group["votes"] if vote["state"] == "done"]
-    wrong = [vote["becomes"] for vote in done if vote["wrong"]]
-    most = max(set(wrong), key=wrong.count) if wrong else None
-    majority = f"{write.escape(most)} in {wrong.count(most)} of {len(done)}" if most else f"unchanged in {len(done)}"
-    return (
-        f"<span>{write.escape(group['name'])}</span>"
-        f'<span class="dots">{"".join(_dot_html(vote) for vote in group["votes"])}</span>'
-        f"<b>{majority if done else 'waiting'}</b>"
-    )
-
-
-def _dot_html(vote: dict) -> str:
-    sign, kind = {"done": ("◆", "flipped") if vote["wrong"] else ("●", "kept"), "running": ("◐", "running")}.get(
-        vote["state"], ("○", "lu-faint")
-    )
-    words = write.escape(f"seed {vote['seed']}: {vote['becomes'] or vote['state']}")
-    return f'<span class="{kind}" title="{words}" aria-label="{words}" role="img">{sign}</span>'

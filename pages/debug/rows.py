@@ -8,7 +8,7 @@ import streamlit as st
 from attribution import Workspace
 from attribution.explore.lineup import LineupRow, lineup_rows
 from attribution.explore.opening_target import OpeningTarget
-from pages.debug import lineup_view, retraining, row_picker, target_picker
+from pages.debug import lineup_view, row_picker, target_picker
 from pages.debug.lineup_view import Choice
 from pages.ui import sprite_sheet, state, theme
 from pages.ui.tile_strip import strip
@@ -90,11 +90,9 @@ def _draw_options(ws: Workspace) -> tuple[str, int, bool, bool]:
 
 
 def draw_cut(
-    ws: Workspace, target: int, choice: Choice, rows: list[LineupRow], first: OpeningTarget | None, on_retrain: Callable
+    ws: Workspace, target: int, choice: Choice, rows: list[LineupRow], first: OpeningTarget | None
 ) -> tuple[int, str]:
-    """The cut in numbers, and the button beside it. Returns k and the ranking that is cut.
-
-    on_retrain(ws, target, row, k) is called where the button is pressed."""
+    """The cut in numbers. Returns k and the ranking that is cut."""
     names = choice.rankings
     if session.get(state.CUT_RANKING) not in names:
         session[state.CUT_RANKING] = first.ranking if first and first.ranking in names else names[0]
@@ -105,19 +103,6 @@ def draw_cut(
             theme.train_first(
                 ws, "What changes without these images shows beside models that had them all, and there are none yet."
             )
-        return k, ranking
-    row = retraining.row_of(rows, ranking)
-    st.button(
-        "Retrain without these",
-        key="retrain",
-        type="primary",
-        on_click=on_retrain,
-        args=(ws, target, row, k),
-        disabled=row is None or bool(ws.get_recipe().problem),
-        help=f"Trains the classifier anew without the first {k} images of {ranking}, "
-        f"{'once' if ws.get_recipe().deterministic else 'with five seeds'}, beside "
-        "as many random images of the same classes.",
-    )
     return k, ranking
 
 
