@@ -7,7 +7,7 @@ import streamlit as st
 
 from attribution import UserError
 from attribution.store.database import store_error
-from pages.ui import browser_history, installation, model_choice, state, theme
+from pages.ui import browser_history, installation, model_choice, running_jobs, state, theme
 
 # folder of pages/ and path -> the room's name; the first is the front page: links to it are /?...
 ROOMS = {"debug": "Debug", "labels": "Clean labels", "compare": "Compare", "data": "Data & jobs"}
@@ -34,6 +34,7 @@ page = st.navigation(
 try:
     model_choice.choose_at_first(theme.opened_workspace(), at_root=not page.url_path)
     state.carry_selection(page.url_path)
+    running_jobs.draw(theme.opened_workspace(), page.url_path)
     model_choice.draw(theme.opened_workspace())
     installation.draw()
     page.run()

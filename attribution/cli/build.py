@@ -142,7 +142,7 @@ def features_project(
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
-    """The map of a feature set: all images in two dimensions, kept for the Map page."""
+    """The map of a feature set: all images in two dimensions, kept for the map in Debug."""
     from attribution.features import projection
     from attribution.workspace.provenance import command_provenance
 

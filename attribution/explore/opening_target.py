@@ -52,7 +52,7 @@ def opening_target(workspace: Workspace) -> OpeningTarget | None:
     wrong without it and every base model right with it.
 
     A close call serves only where there is no clear one, and where at least half of all seeds predicted the same wrong
-    class. The ranking is one that the workspace lists, which Explore can show. None where there is no such removal, or
+    class. The ranking is one that the workspace lists, which Debug can show. None where there is no such removal, or
     where there are no base models.
 
     >>> from attribution import Workspace

@@ -74,9 +74,10 @@ def create(
     """Creates a workspace in the new folder `path`, of a data set in memory or of one on the disk.
 
     train, val, classes: as of `attribution.data.objects.from_objects`. dataset: the name of one that can be loaded,
-    "image-folder" where only a root is given, with root, skip_corrupt and follow_links as of the command `workspace
-    create`; side (in pixels) and val_share (the share held back) are for both. recipe: what trains on it, a name or
-    FILE:CLASS. Raises UserError where the data cannot be had or are not fit, and where `path` is not new.
+    "image-folder" where only a root is given, with root and follow_links as of the command `workspace create`. Of both:
+    side (in pixels), val_share (the share held back) and skip_corrupt (leave unreadable images out). recipe: what
+    trains on it, a name or FILE:CLASS. Raises UserError where the data cannot be had or are not fit, and where `path`
+    is not new.
     """
     if isinstance(train, str) and val is None:
         train, dataset = None, train
@@ -84,21 +85,18 @@ def create(
         dataset = "image-folder"
     if (train is None) == (dataset is None):
         raise UserError("a workspace is of images in memory or on the disk; give train and val, or dataset and root")
-    if train is not None and (root is not None or skip_corrupt or follow_links):
-        raise UserError(
-            "root, skip_corrupt and follow_links are of a data set on the disk; leave them out, or train and val"
-        )
+    if train is not None and (root is not None or follow_links):
+        raise UserError("root and follow_links are of a data set on the disk; leave them out, or train and val")
     if dataset is not None and (val is not None or classes is not None):
         raise UserError("a data set on the disk has its own validation images and classes; leave val and classes out")
-    options = {"side": side, "val_share": val_share}
+    options = {"side": side, "val_share": val_share, "skip_corrupt": skip_corrupt}
     name = name or Path(path).name
     with Progress() as progress:
         if train is not None:
             data_set = objects.from_objects(train, val, classes, name, progress, **options)
             made = creation.create(path, data_set, name=name, recipe=_recipe(recipe))
         else:
-            options |= {"skip_corrupt": skip_corrupt, "follow_links": follow_links}
-            options |= {"name": name, "recipe": _recipe(recipe), "progress": progress}
+            options |= {"follow_links": follow_links, "name": name, "recipe": _recipe(recipe), "progress": progress}
             made = in_notebook_words(creation.create, path, dataset, root, **options)
     return OpenWorkspace(made)
 

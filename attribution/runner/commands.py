@@ -92,6 +92,18 @@ def list_commands(workspace: Workspace) -> list[Command]:
     return [command for number in _numbers(home) if (command := _read_command(home / str(number)))]
 
 
+def running_commands(workspace: Workspace) -> list[Command]:
+    """The commands that are still running, newest first. Of those that ended no more is read than that they did."""
+    home = _commands_folder(workspace)
+    open_ones = (home / str(number) for number in _numbers(home) if not (home / str(number) / "ended.json").exists())
+    return [command for folder in open_ones if (command := _read_command(folder)) and command.is_open]
+
+
+def find_command(workspace: Workspace, number: int) -> Command | None:
+    """A command by its number, or None."""
+    return _read_command(_commands_folder(workspace) / str(number))
+
+
 def cancel_command(workspace: Workspace, number: int) -> None:
     """Stops a command and all it started; what it had not finished leaves nothing."""
     folder = _commands_folder(workspace) / str(number)

@@ -8,10 +8,10 @@ import numpy as np
 
 from attribution import Workspace
 from attribution.explore.lineup import LineupRow
+from attribution.export.palette import ranking_style
 from attribution.training.head.recipe import is_head
 from pages.ui import format as write
-from pages.ui import tile_strip
-from pages.ui.target_card import support_text
+from pages.ui import state, tile_strip
 from pages.ui.tile_strip import tiles
 
 
@@ -64,6 +64,7 @@ def strip_data(
         scale,
         of=target,
         axis="rank",
+        present=state.presenting(),
         cut=cut,
         selected=selected,
         footnote=footnote(ws),
@@ -90,16 +91,14 @@ def _live(ws: Workspace, target: int, rows: list[LineupRow], drawn: list[dict]) 
 
 def _row(ws, target, row, places, chosen, supports, explain, scores, planted, shown) -> dict:
     label = ws.val_labels[target]
-    sign = "+" if row.sign > 0 else "-"
-    words = "helpful" if row.sign > 0 else "harmful"
-    if explain == "predicted":
-        words = f"{'for' if row.sign > 0 else 'against'} {ws.classes[row.for_class]}"
+    words = _sign_words(ws, row, explain)
     drawn = {
         "id": row.id,
         "name": row.method,
         "short": row.ranking,
+        "colour": ranking_style(row.ranking)[0],
         "about": row.description,
-        "sign": sign,
+        **({} if row.is_control else {"sign": "+" if row.sign > 0 else "-"}),
         "sign_text": words,
         "chosen": row.ranking == chosen and row.end == "helpful",
         "choose": f"Cut and retrain by {row.ranking}" if ws.has_base else f"Cut by {row.ranking}",
@@ -107,9 +106,7 @@ def _row(ws, target, row, places, chosen, supports, explain, scores, planted, sh
     }
     if row.undefined:
         return drawn | {"tiles": [], "empty": row.undefined}
-    notes = [f"{write.share(row.n_same_class, len(row.ids))} same class"]
-    if row.most_alike:
-        notes.append(f"{row.most_alike[1]} of {len(row.ids)} shared with {row.most_alike[0]}")
+    shared = row.most_alike and f"{row.most_alike[1]} of {len(row.ids)} shared with {row.most_alike[0]}"
     support = supports.get(row.ranking) if row.end == "helpful" else None
     texts = [f"training image {image}, {ws.classes[given]}" for image, given in zip(row.ids, row.labels)]
     flags = [None] * len(row.ids)
@@ -117,17 +114,37 @@ def _row(ws, target, row, places, chosen, supports, explain, scores, planted, sh
         flags = [f"planted: was {ws.classes[planted[image]]}" if planted[image] >= 0 else None for image in row.ids]
     return drawn | {
         "mix": [{"text": ws.classes[c], "count": n, "same": bool(c == label)} for c, n in row.class_counts],
-        "notes": notes,
-        **({"support": {"k": support["support"], "text": support_text(support, shown)}} if support else {}),
+        "notes": [f"{write.share(row.n_same_class, len(row.ids))} same class"],
+        "details": [shared] if shared else [],
+        **({"support": {"k": support["support"], "text": flip_text(support, shown)}} if support else {}),
         "tiles": tiles(
             places,
             row.ids,
             texts,
             flag=flags,
-            mark=[f"≠ {ws.classes[given]}" if given != label else None for given in row.labels],
+            mark=[f"label: {ws.classes[given]}" if given != row.explained else None for given in row.labels],
             score=[write.score(s) for s in row.scores] if scores and row.scores is not None else None,
         ),
     }
+
+
+def _sign_words(ws: Workspace, row: LineupRow, explain: str) -> str:
+    """What the images of a row do: they help, harm, speak for a class or against it, or nothing."""
+    if row.is_control:
+        return "control"
+    if explain == "predicted":
+        return f"{'for' if row.sign > 0 else 'against'} {ws.classes[row.for_class]}"
+    return "helpful" if row.sign > 0 else "harmful"
+
+
+def flip_text(support: dict, shown: int) -> str:
+    """{"support": 24, ...} -> "flips at 24 removed", with an arrow where that lies beyond the `shown` columns."""
+    if support["support"]:
+        about = "≈ " if support["status"] == "unstable" else ""
+        return f"flips at {about}{support['support']} removed" + (" →" if support["support"] > shown else "")
+    if support["status"] == "censored":
+        return f"no flip within {support['k_max']}"
+    return support["status"].replace("_", " ")
 
 
 def footnote(ws: Workspace) -> str:

@@ -1,13 +1,16 @@
-"""Which target is looked at: filters, the film of those that fit, and the targets looked at before."""
+"""Which target is looked at: one band with the filters, the targets that match, and the way through them.
+
+Folded it is a strip; it unfolds into a wall or the map, three views of one set of targets."""
 
 import numpy as np
 import streamlit as st
 
 from attribution import UserError, Workspace
 from attribution.explore.opening_target import OpeningTarget
-from attribution.explore.targets import TARGET_KINDS, choose_targets, previous_and_next, ranked_targets
+from attribution.explore.targets import previous_and_next, ranked_targets
 from attribution.inputs.limits import shortened
-from pages.debug import retraining
+from pages.debug import picker_filters, start
+from pages.debug.picker_filters import Filters
 from pages.ui import format as write
 from pages.ui import link, sprite_sheet, state, theme
 from pages.ui.target_card import wall_data
@@ -15,18 +18,14 @@ from pages.ui.tile_strip import strip
 
 PAGE_SIZE = 60
 TRAIL = 20  # targets looked at that are listed
-KIND_HELP = {
-    "unstable": "Unstable: right in some base models only.",
-    "tested": "Tested: its support was searched.",
-    "ranked": "Ranked: by the rankings that were made for some targets only.",
-}
 K_MAX = 128
-ANY = "any"
+VIEWS = ("strip", "wall", "map")
 #: What a link can ask for that only base models can answer; None: any value.
 NEEDS_BASE_MODELS = {
-    state.SHOW: ("right", "wrong", "unstable"),
+    state.SHOW: ("right", "wrong", "models disagree"),
     state.PREDICTED: None,
-    state.EXPLAIN: ("predicted",),
+    state.CONFIDENCE: None,
+    state.EXPLAIN: ("predicted", state.EXPLAINED["predicted"]),
     state.CANDIDATES: ("predicted",),
 }
 state_of = st.session_state
@@ -35,6 +34,9 @@ state_of = st.session_state
 def restore(ws: Workspace, first: OpeningTarget | None) -> None:
     """Sets target and k where the address has none, and warns of what it asks for in vain."""
     params = st.query_params
+    if params.get(state.SHOW) == "unstable":  # its name in earlier links
+        params[state.SHOW] = "models disagree"
+        st.rerun()
     values = {
         state.TARGET: first.target if first else int(_ranked(ws, theme.cache_key(ws))[0]),
         state.K: first.k if first else 10,
@@ -60,51 +62,52 @@ def restore(ws: Workspace, first: OpeningTarget | None) -> None:
 
 
 def draw_filters(ws: Workspace) -> tuple[np.ndarray, int]:
-    """The row of filters. Returns the targets that fit, ascending, and the one that is shown."""
-    numbers = write.class_numbers(ws.classes, ANY)
-    predicted, confidence = ANY, (0.0, 1.0)
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        kind = _kind(ws)
-        label = st.selectbox("True class", [ANY, *numbers], key=state.LABEL, bind="query-params", width=130)
-        if ws.has_base:
-            predicted = st.selectbox(
-                "Predicted class", [ANY, *numbers], key=state.PREDICTED, bind="query-params", width=130
-            )
-            confidence = st.slider("Confidence", 0.0, 1.0, (0.0, 1.0), 0.05, key=state.CONFIDENCE, width=150)
-        supports = retraining.supports(ws, theme.cache_key(ws))
-        targets = choose_targets(ws, kind, numbers.get(label), numbers.get(predicted), confidence, supports)
-        buttons = st.container(horizontal=True, vertical_alignment="bottom", gap="small", width="content")
-        target = st.number_input("Target", 0, ws.n_val - 1, key=state.TARGET, bind="query-params", width=130)
-        before, after = previous_and_next(targets, target)
-        with buttons:
-            st.button("Previous", key="previous", shortcut="J", disabled=before is None, on_click=go_to, args=(before,))
-            st.button("Next", key="next", shortcut="K", disabled=after is None, on_click=go_to, args=(after,))
+    """The band of controls. Returns the targets that match, ascending, and the one that is shown."""
+    start.draw(ws, go_to)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="picker-band"):
+        st.segmented_control(
+            "Show the targets as",
+            VIEWS,
+            default="strip",
+            required=True,
+            key=state.PICKER,
+            bind="query-params",
+            label_visibility="collapsed",
+        )
+        if not state.presenting():
+            st.toggle("Filters", key=state.FILTERS_OPEN)
+        count = st.container(horizontal=True, vertical_alignment="center", gap="small", width="content")
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", key="picker-way", width="content"):
+            number = st.container(width=175, key="picker-target")
+            buttons = st.container(horizontal=True, gap="xsmall", width="content")
+            start.draw_button()
+    filters = picker_filters.draw(ws, _ranked(ws, theme.cache_key(ws)))
+    targets = filters.targets
+    _follow_filters(filters)
+    with number:
+        target = st.number_input("Target", 0, ws.n_val - 1, key=state.TARGET, bind="query-params")
+    with count:
+        _draw_count(ws, filters, target)
+    before, after = previous_and_next(targets, target)
+    with buttons:
+        turn = {"on_click": go_to, "width": "content"}
+        st.button("Previous", key="previous", shortcut="K", disabled=before is None, args=(before,), **turn)
+        st.button("Next", key="next", shortcut="J", disabled=after is None, args=(after,), **turn)
     return targets, target
 
 
 def draw_film(ws: Workspace, targets: np.ndarray, target: int) -> None:
-    """The targets that fit, a page of them, as a strip or a wall; the page follows the target."""
+    """The targets that match, a page of them, as a strip or a wall, or all of them on the map."""
     if not len(targets):
-        st.info("No validation image fits these filters. Set one of them back to *any* or *all*.")
+        st.info("No validation image matches these filters. Clear them, or set one of them back to *any* or *all*.")
         return
-    page, pages = _page(targets, target)
-    first = page * PAGE_SIZE
-    ids = targets[first : first + PAGE_SIZE]
-    _strip(ws, "film", ids, target, wall=state_of.get(state.WALL, False), scale=sprite_sheet.scale(ws))
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.caption(
-            f"{write.count(first + 1)}–{write.count(first + len(ids))} of {write.count(len(targets))} that fit, "
-            f"of {write.count(ws.n_val)} · {write.plain(ws.name)}",
-            width="content",
-        )
-        turn = {"on_click": _turn, "type": "tertiary"}
-        st.button("‹", key="page back", disabled=page == 0, args=(page - 1,), help="earlier targets", **turn)
-        st.button("›", key="page on", disabled=page == pages - 1, args=(page + 1,), help="later targets", **turn)
-        st.toggle("Wall", key=state.WALL)
+    ids = _on_page(targets, target)
+    wall = _view() == "wall"
+    _strip(ws, "film", ids, target, wall=wall, scale=sprite_sheet.scale(ws))
 
 
 def draw_trail(ws: Workspace, target: int) -> None:
-    """The targets looked at in this visit, to go back to: the address bar keeps no history."""
+    """The targets looked at in this visit, to go back to."""
     trail = state_of.setdefault(state.TRAIL, [])
     if not trail or trail[-1] != target:
         trail[:] = [*[other for other in trail if other != target][-(TRAIL - 1) :], target]
@@ -120,20 +123,52 @@ def go_to(target: int | None) -> None:
         state_of[state.TARGET] = int(target)
 
 
-def _kind(ws: Workspace) -> str:
-    some_ranked = len(_ranked(ws, theme.cache_key(ws))) < ws.n_val
-    kinds = [kind for kind in TARGET_KINDS if kind == "all" or (some_ranked if kind == "ranked" else ws.has_base)]
-    if len(kinds) == 1:
-        return "all"
-    return st.segmented_control(
-        "Targets",
-        kinds,
-        default="all",
-        required=True,
-        key=state.SHOW,
-        bind="query-params",
-        help=" ".join(KIND_HELP[kind] for kind in kinds if kind in KIND_HELP),
+def _view() -> str:
+    return state_of.get(state.PICKER) or "strip"
+
+
+def _follow_filters(filters: Filters) -> None:
+    """Where a filter that was just changed excludes the open target, goes to the first match, and says so."""
+    before, now = state_of.get(state.FILTERED), filters.values
+    state_of[state.FILTERED] = now
+    old = state_of.get(state.TARGET)
+    if None in (before, old) or before == now or not len(filters.targets) or old in filters.targets:
+        return
+    go_to(filters.targets[0])
+    st.toast(
+        f"Target {old} does not match the filter. This is target {filters.targets[0]}, the first match.",
+        icon=":material/filter_alt:",
     )
+
+
+def _draw_count(ws: Workspace, filters: Filters, target: int) -> None:
+    """How many targets match, the buttons that turn the page, and whether the open target is one of them."""
+    targets, images = filters.targets, f"{write.count(ws.n_val)} images"
+    if not len(targets):
+        st.caption(f"No matches ({images})", width="content")
+    elif target not in targets:
+        st.markdown(f":material/filter_alt_off: Target {target} does not match the filter.", width="content")
+        st.button("Go to the first match", key="first match", type="tertiary", on_click=go_to, args=(targets[0],))
+    elif _view() == "map":
+        st.caption(_matches("", filters, images), width="content")
+    else:
+        page, pages = _page(targets, target)
+        first, last = page * PAGE_SIZE, min((page + 1) * PAGE_SIZE, len(targets))
+        st.caption(_matches(f"{write.count(first + 1)}–{write.count(last)} of ", filters, images), width="content")
+        if pages > 1:
+            with st.container(horizontal=True, gap=None, width="content"):
+                turn = {"on_click": _turn, "type": "tertiary"}
+                st.button("‹", key="page back", disabled=page == 0, args=(page - 1,), help="Earlier targets", **turn)
+                st.button(
+                    "›", key="page on", disabled=page == pages - 1, args=(page + 1,), help="Later targets", **turn
+                )
+
+
+def _matches(place: str, filters: Filters, images: str) -> str:
+    """ "1–60 of 138 matches (1,000 images)"; without a filter "1–60 of 1,000 images"."""
+    if not filters.active:
+        return place + images
+    return f"{place}{write.counted(len(filters.targets), 'match')} ({images})".replace("matchs", "matches")
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -144,8 +179,13 @@ def _ranked(_ws, cache_key: str) -> np.ndarray:
         return np.arange(_ws.n_val)
 
 
+def _on_page(targets: np.ndarray, target: int) -> np.ndarray:
+    first = _page(targets, target)[0] * PAGE_SIZE
+    return targets[first : first + PAGE_SIZE]
+
+
 def _page(targets: np.ndarray, target: int) -> tuple[int, int]:
-    """(the page of the film that is on view, how many there are)."""
+    """(the page of the strip that is on view, how many there are); it follows the target."""
     pages = -(-len(targets) // PAGE_SIZE)
     about = (target, len(targets), int(targets[0]), int(targets[-1]))
     if state_of.get(state.PAGE_OF) != about:  # a new target or filter, rather than a turned page

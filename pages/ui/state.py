@@ -17,15 +17,21 @@ EXPLAIN = "explain"
 CANDIDATES = "candidates"
 CUT_RANKING = "ranking"
 MODEL = "model"
+PRESENT = "present"  # "1": large type, and no filters
 SHOW = "show"
 LABEL = "class"
 PREDICTED = "predicted"
+CONFIDENCE = "confidence"
+SET = "set"  # a named set of images
+PICKER = "picker"  # "strip", "wall" or "map"
 
 # Of this visit only.
-CONFIDENCE = "confidence"
-PAGE = "page"  # of the film
+PAGE = "page"  # of the strip of targets
 PAGE_OF = "page of"  # the target and filter that page was turned to
-WALL = "wall"
+FILTERS_OPEN = "filters are open"
+FILTERED = "filters of the last run"
+START = "start panel"  # "open" or "closed"; missing: this visit has not been to Debug yet
+HINT = "first hint"  # the same of the three-step hint
 TILES = "tiles"
 SCORES = "scores"
 IMAGE = "image"  # the training image whose card is open
@@ -75,9 +81,11 @@ FEATURES = "features"
 MAP_END = "end of the ranking"
 MAP_VAL = "validation images on the map"
 
-# Of Audit; the first four are bound to the address bar.
+# Of Clean labels; the first four are in the address bar.
 QUEUE = "queue"
-AUDIT_VIEW = "audit"
+STEP = "step"
+REVIEW_STEP, EXPORT_STEP, BENEFIT = "1 Review", "2 Export", "3 Measure the benefit"  # values of STEP
+OLD_STEP = "audit"  # in a link only: what STEP was called, see pages/labels/page.py
 MODE = "mode"
 WHO = "who"
 AUDIT_IMAGE = "image"  # in a link only: the image of the queue to open at
@@ -103,6 +111,10 @@ IMPORT_PATH = "import path"
 BASE_PATHS = "files of predictions"
 BUILD = "what to compute"
 
+# Of the chip in the header.
+WATCHED_TASKS = "jobs under way"  # names of what ran when it was looked at last
+ENDED_TASKS = "jobs that ended"  # name -> what ended, and was not looked at yet
+
 ERROR = "error"  # of a callback, for the page to show
 GO_TO = "go to target"  # of a callback, for the page to switch to Explore: a callback cannot
 
@@ -113,6 +125,11 @@ MAY_BE_EMPTY = (RANKINGS, IDS, WHO)
 LINK_ERRORS = "link errors"
 LAST_PAGE = "room"
 CARRIED = "kept"
+
+
+#: Values of EXPLAIN and their words. In the address Streamlit writes the words; links of before have the values.
+EXPLAINED = {"true": "true label", "predicted": "prediction"}
+RENAMED = {EXPLAIN: EXPLAINED}
 
 
 def set_error(error: Exception) -> None:
@@ -144,10 +161,18 @@ def restore(values: dict, checks: dict[str, Callable], in_link: Collection[str])
     return errors
 
 
+def presenting() -> bool:
+    """Whether the page is shown to a room full of people, by `?present=1`; kept for the visit, until `?present=0`."""
+    if said := link.text(PRESENT):
+        st.session_state[PRESENT] = said == "1"
+    return st.session_state.get(PRESENT, False)
+
+
 def carry_selection(room: str) -> None:
     """Called before a page is drawn: target, ranking and k looked at last go along, unless the address says other."""
     before = dict(st.query_params)
     said = link.clean(NUMBERS, MAY_BE_EMPTY)
+    link.rename_values(RENAMED)
     if dict(st.query_params) != before:
         st.session_state[LINK_ERRORS] = said
         st.rerun()

@@ -12,19 +12,21 @@
     selected id of the tile that is selected, in every row, or None
     pitch    least distance of two tiles in pixels, where captions are long
     of       what the rows are about, such as the target; kept in the page as data-of, so that a benchmark sees it drawn
+    present  whether type and tiles are to be large, for a room full of people
     top      whether the page goes up to its top where a tile is chosen: it is about that one then
     live     {"url", "model", "target", "label", "classes", "rows": [[ranking, end, candidates], ...]}: the server's
              routes that say what a head would answer at the cut; each row that has a `live` shows it; absent: no head
     footnote the line under the strip while nothing is pointed at; absent: no such line
 
 A row: {"id", "tiles"} and, as far as they apply, "name" (absent: no header), "short" (its name where a tile's places
-are listed), "about", "sign" ("+" or "-"), "sign_text", "mix" [{"text", "count", "same"}], "notes" [text], "support"
-{"k" or None, "text"} (a mark after rank k where that is on view, and the text in the header), "chosen" and "choose"
-(the header is a button with this tooltip), "label" (for screen readers), "empty" (why it has no tiles), "live" (its
+are listed), "colour" (of its ranking, from palette.py), "about", "sign" ("+" or "-"), "sign_text", "mix" [{"text",
+"count", "same"}], "notes" [text] (a line together), "support" {"k" or None, "text"} (a mark after rank k where that is
+on view, and the text in that line), "details" [text] (of the tooltip alone), "chosen" and "choose" (the header is a
+button, and what it does), "label" (for screen readers), "empty" (why it has no tiles), "live" (its
 place in `live` above).
 
 A tile: {"id", "at" (place in the atlas), "text" (what it is, in words)} and, as far as they apply, "caption", "mark" (a
-caption that stands out, such as "≠ Coat"), "score", "flag" (a note such as a planted label).
+caption that stands out, such as "label: Coat"), "score", "flag" (a note such as a planted label).
 
 What the person does comes back once, before the page runs again:
     on_pick({"id", "row", "rank"})  a tile was clicked, or chosen with Enter or space

@@ -22,6 +22,8 @@ from tests.browser import chromium
 ROOT = Path(__file__).resolve().parents[2]
 #: Of all servers that are started here, so that a page's context brings the cookie of each.
 TOKEN = secrets.token_urlsafe(32)
+#: Cookies of a browser that has been welcomed.
+SEEN = ("lineup-start", "lineup-hint")
 
 
 @dataclass
@@ -104,12 +106,13 @@ def browser():
         opened.close()
 
 
-def new_page(opened: Browser, **options) -> Page:
-    """An empty page in a fresh context of 1400 x 1000 pixels that every server here lets in. options: of Playwright's
-    `new_context`."""
-    context = opened.new_context(viewport={"width": 1400, "height": 1000}, **options)
-    name = TokenCheck(app=None, token=TOKEN, spend=bool).cookie.decode()
-    context.add_cookies([{"name": name, "value": TOKEN, "domain": "127.0.0.1", "path": "/"}])
+def new_page(opened: Browser, first_visit: bool = False, **options) -> Page:
+    """An empty page in a fresh context of 1400 x 1000 pixels that every server here lets in. first_visit: of a browser
+    that has seen neither the Start panel nor the hint; options: of Playwright's `new_context`."""
+    context = opened.new_context(**{"viewport": {"width": 1400, "height": 1000}} | options)
+    cookies = {TokenCheck(app=None, token=TOKEN, spend=bool).cookie.decode(): TOKEN}
+    cookies |= {} if first_visit else dict.fromkeys(SEEN, "seen")
+    context.add_cookies([{"name": name, "value": v, "domain": "127.0.0.1", "path": "/"} for name, v in cookies.items()])
     return context.new_page()
 
 

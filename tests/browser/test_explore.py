@@ -29,7 +29,7 @@ def test_tiles_have_names_and_are_drawn_pixel_by_pixel(explore):
     page = explore("/?target=0&rankings=trak-10&rankings=l2-moco&end=both")
     expect(rows(page)).to_have_count(3)  # two of trak-10, one of l2-moco
     expect(page.get_by_text("not defined for this method")).to_have_count(1)
-    expect(page.get_by_role("option", name="rank 1: training image 1, Box <b>, ≠ Box <b>")).to_be_visible()
+    expect(page.get_by_role("option", name="rank 1: training image 1, Box <b>, label: Box <b>")).to_be_visible()
     picture = rows(page).first.locator(".pic").first
     assert picture.evaluate("node => getComputedStyle(node).imageRendering") == "pixelated"
     assert picture.evaluate("node => getComputedStyle(node).backgroundImage").startswith('url("data:image/png')
@@ -69,7 +69,7 @@ def test_arrow_keys_walk_the_rows_and_enter_opens_a_card(explore):
 
 def test_the_cut_moves_by_keys_drag_and_number(explore):
     page = explore("/?target=0&k=4&rankings=trak-10")
-    number = page.get_by_label("Cut at k")
+    number = page.get_by_role("spinbutton", name="Top")
     expect(cut(page)).to_have_attribute("aria-valuenow", "4")
     cut(page).focus()
     page.keyboard.press("ArrowRight")

@@ -85,7 +85,7 @@ def elements(app) -> list[tuple[str, str, str]]:
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_shows_names_as_they_are(ws, page):
     if page == "debug":
-        app = open_page(page, {state.WALL: True, state.PLANTED: True}, target="1")
+        app = open_page(page, {state.PICKER: "wall", state.PLANTED: True}, target="1")
     else:
         app = open_page(page, **PAGES[page])
     assert not app.exception

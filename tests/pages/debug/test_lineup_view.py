@@ -36,12 +36,12 @@ def test_rows_and_tiles(ws):
     undefined, helpful, harmful = drawn["rows"][1:]
     assert undefined["tiles"] == [] and "not defined" in undefined["empty"]
     assert (helpful["sign"], helpful["sign_text"], helpful["chosen"]) == ("+", "helpful", True)
-    assert helpful["support"] == {"k": 4, "text": "support 4"} and "support" not in harmful
+    assert helpful["support"] == {"k": 4, "text": "flips at 4 removed"} and "support" not in harmful
     assert harmful["tiles"][0] == {
         "id": 1,
         "at": harmful["tiles"][0]["at"],
         "text": "training image 1, Box <b>",
-        "mark": "≠ Box <b>",
+        "mark": "label: Box <b>",
     }
     assert all("score" not in tile for row in drawn["rows"] for tile in row["tiles"])
     assert drawn["cut"] == {"k": 4, "shown": 6, "max": 128}

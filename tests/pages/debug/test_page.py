@@ -60,20 +60,40 @@ def test_what_a_link_cannot_have_is_said_in_one_sentence(app, name, value, said)
 def test_filters_and_the_way_through_them(app):
     app.run()
     app.selectbox(key=state.LABEL).set_value("Dot").run()
-    assert "4 of 4 that fit" in app.caption[0].value.replace("\\", "")
+    assert app.caption[0].value == "1–4 of 4 matches (12 images)"
+    assert app.number_input(key=state.TARGET).value == 2  # the first match
+    assert app.toast[0].value == "Target 0 does not match the filter. This is target 2, the first match."
     app.button(key="next").click().run()
-    assert app.number_input(key=state.TARGET).value == 2
-    app.button(key="next").click().run()
-    assert app.number_input(key=state.TARGET).value == 5
+    assert app.number_input(key=state.TARGET).value == 5 and not app.toast
     app.button(key="previous").click().run()
     assert app.number_input(key=state.TARGET).value == 2
     assert app.session_state[state.TRAIL] == [0, 5, 2]
+    app.button(key="clear filters").click().run()
+    assert app.caption[0].value == "1–12 of 12 images" and app.number_input(key=state.TARGET).value == 2
+
+
+def test_a_target_that_the_filter_of_a_link_excludes_is_said(app):
+    app.query_params.update({"target": "0", "show": "wrong"})
+    app.run()
+    assert app.number_input(key=state.TARGET).value == 0 and not app.toast
+    assert any("Target 0 does not match" in text.value for text in app.markdown)
+    app.button(key="first match").click().run()
+    assert app.number_input(key=state.TARGET).value == 1
+    assert not any("does not match" in text.value for text in app.markdown)
+
+
+def test_an_earlier_name_of_a_filter_is_followed(app):
+    app.query_params.update({"target": "2", "show": "unstable"})
+    app.run()
+    assert not app.exception and not app.warning
+    assert app.button_group(key=state.SHOW).value == "models disagree"
+    assert app.caption[0].value == "1–1 of 1 match (12 images)"
 
 
 def test_the_tested_targets_alone(app):
     app.query_params["show"] = "tested"
     app.run()
-    assert not app.exception and "1 of 1 that fit" in app.caption[0].value.replace("\\", "")
+    assert not app.exception and app.caption[0].value == "1–1 of 1 match (12 images)"
     assert app.button(key="next").disabled
 
 
@@ -81,14 +101,14 @@ def test_filters_that_nothing_fits(app):
     app.run()
     app.selectbox(key=state.LABEL).set_value("Bar").run()
     app.selectbox(key=state.PREDICTED).set_value("Dot").run()
-    assert not app.exception and "No validation image fits" in app.info[0].value
+    assert not app.exception and "No validation image matches" in app.info[0].value
     assert app.button(key="next").disabled and app.button(key="previous").disabled
     assert heading(app).startswith("All 10 models predict Bar.")  # the target on view stays
 
 
 def test_no_ranking_chosen(app):
     app.run()
-    app.button_group(key=state.RANKINGS).set_value([]).run()
+    app.multiselect(key=state.RANKINGS).set_value([]).run()
     assert not app.exception and "No ranking is chosen" in app.info[0].value
 
 
@@ -135,7 +155,11 @@ def untrained(tmp_path, monkeypatch):
 
 
 def keys(app) -> set:
-    return {widget.key for kind in (app.button_group, app.selectbox, app.slider, app.button) for widget in kind}
+    return {
+        widget.key
+        for kind in (app.button_group, app.multiselect, app.selectbox, app.slider, app.button)
+        for widget in kind
+    }
 
 
 def test_without_base_models_what_needs_them_is_absent(untrained, tmp_path):
@@ -198,7 +222,7 @@ def test_a_failed_alignment_check_is_said_once(untrained, tmp_path):
     app = untrained.run()
     said = [caption.value for caption in app.caption if "chance" in caption.value]
     assert said == [":material/warning: trak\\-10\\: no \\*better\\* than chance"]
-    app.button_group(key=state.RANKINGS).set_value(["l2-moco"]).run()
+    app.multiselect(key=state.RANKINGS).set_value(["l2-moco"]).run()
     assert not [caption for caption in app.caption if "chance" in caption.value]
 
 
@@ -212,7 +236,7 @@ def test_it_opens_on_a_target_that_a_ranking_was_made_for(untrained, tmp_path):
     app = untrained.run()
     assert not app.exception and app.number_input(key=state.TARGET).value == 5
     app.button_group(key=state.SHOW).set_value("ranked").run()
-    assert "2 of 2 that fit" in app.caption[0].value.replace("\\", "")
+    assert app.caption[0].value == "1–2 of 2 matches (12 images)"
     app.button(key="next").click().run()
     assert app.number_input(key=state.TARGET).value == 7
 
