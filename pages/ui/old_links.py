@@ -12,6 +12,7 @@ from starlette.routing import Route
 #: old path -> the room it is in now, "" for the front page
 ROOMS = {
     "explore": "",
+    "brittleness": "",
     "methods": "compare",
     "audit": "labels",
     "workspace": "data",
@@ -24,8 +25,18 @@ def new_address(path: str, query: str) -> str | None:
     path: without slashes, such as "methods"; query: without the question mark."""
     if path not in ROOMS:
         return None
-    pairs = parse_qsl(query, keep_blank_values=True)
-    return f"./{ROOMS[path]}" + (f"?{urlencode(pairs)}" if pairs else "")
+    room, pairs = ROOMS[path], parse_qsl(query, keep_blank_values=True)
+    if path == "brittleness":
+        room, pairs = _brittleness(pairs)
+    return f"./{room}" + (f"?{urlencode(pairs)}" if pairs else "")
+
+
+def _brittleness(pairs: list[tuple[str, str]]) -> tuple[str, list[tuple[str, str]]]:
+    """Its question is in the drawer of Debug, under the same parameters; its studies are a part of Data & jobs."""
+    rest = [pair for pair in pairs if pair[0] != "view"]
+    if ("view", "studies") in pairs:
+        return "data", [*rest, ("part", "studies")]
+    return "", [*rest, ("panel", "verdict")]
 
 
 def old_link_routes() -> list[Route]:
