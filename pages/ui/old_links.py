@@ -9,12 +9,20 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
+from pages.ui import state
+
 #: old path -> the room it is in now, "" for the front page
 ROOMS = {
     "explore": "",
     "methods": "compare",
     "audit": "labels",
     "workspace": "data",
+}
+#: value of Clean labels' parameter `audit` -> the step that `step` names today
+STEPS = {
+    "queue": state.REVIEW_STEP,
+    "take home": state.EXPORT_STEP,
+    "was it worth it": state.BENEFIT,
 }
 
 
@@ -25,7 +33,13 @@ def new_address(path: str, query: str) -> str | None:
     if path not in ROOMS:
         return None
     pairs = parse_qsl(query, keep_blank_values=True)
+    if path == "audit":
+        pairs = [_step(*pair) for pair in pairs]
     return f"./{ROOMS[path]}" + (f"?{urlencode(pairs)}" if pairs else "")
+
+
+def _step(name: str, value: str) -> tuple[str, str]:
+    return (state.STEP, STEPS[value]) if name == state.OLD_STEP and value in STEPS else (name, value)
 
 
 def old_link_routes() -> list[Route]:

@@ -85,6 +85,7 @@ MAP_VAL = "validation images on the map"
 QUEUE = "queue"
 STEP = "step"
 REVIEW_STEP, EXPORT_STEP, BENEFIT = "1 Review", "2 Export", "3 Measure the benefit"  # values of STEP
+STEP_ASKED = "another step was asked for by key"
 OLD_STEP = "audit"  # in a link only: what STEP was called, see pages/labels/page.py
 MODE = "mode"
 WHO = "who"
