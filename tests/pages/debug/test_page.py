@@ -133,7 +133,11 @@ def untrained(tmp_path, monkeypatch):
 
 
 def keys(app) -> set:
-    return {widget.key for kind in (app.button_group, app.multiselect, app.selectbox, app.slider, app.button) for widget in kind}
+    return {
+        widget.key
+        for kind in (app.button_group, app.multiselect, app.selectbox, app.slider, app.button)
+        for widget in kind
+    }
 
 
 def test_without_base_models_what_needs_them_is_absent(untrained, tmp_path):
