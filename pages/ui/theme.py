@@ -11,18 +11,19 @@ from attribution import UserError, Workspace
 from attribution.files import APP
 from attribution.workspace import image_check
 from attribution.workspace.workspace import DEMO
-from pages.ui import cli_command, model_choice
+from pages.ui import cli_command, model_choice, state
 from pages.ui import format as write
 
 ASSETS = APP / "assets"
 LOGO = ASSETS / "logo.svg"
+LARGE_TYPE = "html { font-size: 125%; }"  # Streamlit's sizes are multiples of it
 LOOK_SECONDS = 10  # between two looks at whether the images are still those of before
 
 
 def apply_theme() -> None:
     """The logo and the style sheet; app.py calls it before the page."""
     st.logo(str(LOGO), size="medium")
-    st.html(f"<style>{_style_sheet()}</style>")
+    st.html(f"<style>{_style_sheet()}{LARGE_TYPE if state.presenting() else ''}</style>")
 
 
 def workspace() -> Workspace:
