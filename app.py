@@ -32,6 +32,7 @@ page = st.navigation(
     position="top",
 )
 try:
+    theme.watch_workspace()
     model_choice.choose_at_first(theme.opened_workspace(), at_root=not page.url_path)
     state.carry_selection(page.url_path)
     model_choice.draw(theme.opened_workspace())

@@ -4,7 +4,7 @@ import streamlit as st
 
 from attribution import UserError, Workspace
 from attribution.store.results import ResultStore
-from pages.brittleness import answer, edit_preview, history, question, studies
+from pages.brittleness import answer, edit_preview, history, question
 from pages.ui import format as write
 from pages.ui import model_choice, sprite_sheet, state, theme
 from pages.ui.target_card import card_html
@@ -42,7 +42,7 @@ def _page(ws: Workspace, store: ResultStore) -> None:
     if session.get(state.EXPORT):
         question.keep_widgets()
     if view == question.STUDIES:
-        return studies.draw(ws)
+        st.switch_page("pages/data/page.py", query_params=_study_address())
     model_choice.draw_warning(ws)
     spec, error = question.draw(ws)
     target = session[state.TARGET]
@@ -63,6 +63,11 @@ def _page(ws: Workspace, store: ResultStore) -> None:
     with supports_column.container(gap="xxsmall"):
         history.draw_supports(ws, store, target)
     session[state.EXPORT] = False  # not before a whole run: one cut short may not have reached the browser
+
+
+def _study_address() -> dict:
+    job = {"job": st.query_params["job"]} if "job" in st.query_params else {}
+    return {state.PART: "studies", **job}
 
 
 def _target_card(ws: Workspace, target: int) -> None:

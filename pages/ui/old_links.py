@@ -16,16 +16,24 @@ ROOMS = {
     "audit": "labels",
     "workspace": "data",
 }
+#: (old path, parameter, its value) -> the room and the parameters that show it now, in place of that parameter
+VIEWS = {
+    ("brittleness", "view", "studies"): ("data", {"part": "studies"}),
+}
 
 
 def new_address(path: str, query: str) -> str | None:
     """The address, relative to the old one's folder, that shows what an old one showed; None where it is no old one.
 
     path: without slashes, such as "methods"; query: without the question mark."""
-    if path not in ROOMS:
+    pairs, room = parse_qsl(query, keep_blank_values=True), ROOMS.get(path)
+    for (old, *view), (new, parameters) in VIEWS.items():
+        if path == old and tuple(view) in pairs:
+            room = new
+            pairs = [*parameters.items(), *(pair for pair in pairs if pair != tuple(view))]
+    if room is None:
         return None
-    pairs = parse_qsl(query, keep_blank_values=True)
-    return f"./{ROOMS[path]}" + (f"?{urlencode(pairs)}" if pairs else "")
+    return f"./{room}" + (f"?{urlencode(pairs)}" if pairs else "")
 
 
 def old_link_routes() -> list[Route]:
