@@ -11,13 +11,8 @@ from starlette.routing import Route
 
 from pages.ui import state
 
-#: old path -> the room it is in now, "" for the front page
-ROOMS = {
-    "explore": "",
-    "methods": "compare",
-    "audit": "labels",
-    "workspace": "data",
-}
+Pairs = list[tuple[str, str]]
+
 #: value of Clean labels' parameter `audit` -> the step that `step` names today
 STEPS = {
     "queue": state.REVIEW_STEP,
@@ -32,14 +27,8 @@ def new_address(path: str, query: str) -> str | None:
     path: without slashes, such as "methods"; query: without the question mark."""
     if path not in ROOMS:
         return None
-    pairs = parse_qsl(query, keep_blank_values=True)
-    if path == "audit":
-        pairs = [_step(*pair) for pair in pairs]
-    return f"./{ROOMS[path]}" + (f"?{urlencode(pairs)}" if pairs else "")
-
-
-def _step(name: str, value: str) -> tuple[str, str]:
-    return (state.STEP, STEPS[value]) if name == state.OLD_STEP and value in STEPS else (name, value)
+    room, pairs = ROOMS[path](parse_qsl(query, keep_blank_values=True))
+    return f"./{room}" + (f"?{urlencode(pairs)}" if pairs else "")
 
 
 def old_link_routes() -> list[Route]:
@@ -51,3 +40,43 @@ def old_link_routes() -> list[Route]:
         return RedirectResponse(new_address(path, request.url.query), status_code=308)
 
     return [Route(f"/{path}", move) for path in ROOMS]
+
+
+# -- what became of each page: (path of its room, "" for the front page; its parameters)
+
+
+def _explore(pairs: Pairs) -> tuple[str, Pairs]:
+    return "", pairs
+
+
+def _brittleness(pairs: Pairs) -> tuple[str, Pairs]:
+    """Its question is in the drawer of Debug, under the same parameters; its studies are a part of Data & jobs."""
+    rest = [pair for pair in pairs if pair[0] != "view"]
+    if ("view", "studies") in pairs:
+        return "data", [("part", "studies"), *rest]
+    return "", [*rest, ("panel", "verdict")]
+
+
+def _methods(pairs: Pairs) -> tuple[str, Pairs]:
+    return "compare", pairs
+
+
+def _audit(pairs: Pairs) -> tuple[str, Pairs]:
+    """Its views are steps."""
+    return "labels", [
+        (state.STEP, STEPS[value]) if name == state.OLD_STEP and value in STEPS else (name, value)
+        for name, value in pairs
+    ]
+
+
+def _workspace(pairs: Pairs) -> tuple[str, Pairs]:
+    return "data", pairs
+
+
+ROOMS = {
+    "explore": _explore,
+    "brittleness": _brittleness,
+    "methods": _methods,
+    "audit": _audit,
+    "workspace": _workspace,
+}

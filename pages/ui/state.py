@@ -107,7 +107,12 @@ FOLDER = "folder for the corrections"
 SHOWN_DECISIONS = "decisions to look at"
 MESSAGE = "told"  # of a callback that went well, for the page to show
 
-# Of Workspace.
+# Of Data & jobs; the first is in the address.
+PART = "part"
+NEW_STUDY_PROTOCOL = "protocol of a new study"
+UPLOAD = "uploaded file"  # the uploader's name for it, and where it was written
+UPLOAD_NUMBER = "uploader"  # counted up for an empty one
+IMPORTED = "last import"  # the command's number
 IMPORT_PATH = "import path"
 BASE_PATHS = "files of predictions"
 BUILD = "what to compute"
@@ -115,6 +120,10 @@ BUILD = "what to compute"
 # Of the chip in the header.
 WATCHED_TASKS = "jobs under way"  # names of what ran when it was looked at last
 ENDED_TASKS = "jobs that ended"  # name -> what ended, and was not looked at yet
+
+# Of the workspace that a visit looks at.
+SEEN = "workspace as it was"  # when the page was drawn last
+EXPECTED = "change by this page"  # that nobody has to be told of
 
 ERROR = "error"  # of a callback, for the page to show
 GO_TO = "go to target"  # of a callback, for the page to switch to Explore: a callback cannot
