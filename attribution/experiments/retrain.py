@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from attribution.errors import UserError
+from attribution.experiments import bundled_retrainings
 from attribution.experiments.prefixes import (
     build_edit,
     changeable_ids,
@@ -75,14 +76,21 @@ class RetrainSpec(FixedSpec):
                 for seed in self.seeds:
                     yield edit, seed
 
+    def missing(self, workspace: Workspace, store: ResultStore) -> int:
+        """As `FixedSpec.missing`; what the workspace brings along is not missing."""
+        bundled = bundled_retrainings.load(workspace.with_model(self.model), self.target)
+        keys = self.training_keys(workspace, store) - bundled.keys()
+        return sum(store.get(key) is None for key in keys)
+
     def answer(self, workspace: Workspace, store: ResultStore) -> dict:
-        """What is known so far, from the store alone, in the shape of `retrain --json`.
+        """What is known so far, from the store and what the workspace brings along, in the shape of `retrain --json`.
 
         "wrong" of "n" seeds predict another class than the true one; "flipped" is True, False, or None while undecided.
         Under "controls": "none" and "random" with the same keys ("random" over all draws). "complete": all is trained.
         "newest": when the last of them was trained, seconds since 1970, or None. A margin that is no number is None.
         """
         recipe, live = self.recipe_hash, store.live_trainings()
+        bundled = bundled_retrainings.load(workspace.with_model(self.model), self.target)
         parts, newest, seconds = {}, None, 0.0
         for part, edits in self.edits(workspace).items():
             runs = []
@@ -100,6 +108,10 @@ class RetrainSpec(FixedSpec):
                         }
                         newest = max(newest or 0, retraining.created)
                         seconds += retraining.seconds
+                    elif key in bundled:
+                        known = bundled[key]
+                        run |= {"state": "done", "predicted": known.predicted, "margin": known.margin}
+                        newest, seconds = max(newest or 0, known.created), seconds + known.seconds
                     elif key in live:
                         run |= {"state": "running", "epoch": live[key]["epoch"], "epochs": live[key]["epochs"]}
                     runs.append(run)

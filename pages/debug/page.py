@@ -46,8 +46,11 @@ def main() -> None:
         supports = retraining.supports(ws, theme.cache_key(ws)).get(target, {})
         line = st.container()
         copies.draw(ws, target, on_image=drawer.select_image)
-        suspects.draw(ws, target, on_pick=drawer.select_image)
+        error = st.container(key="error") if suspects.are_sought(ws, target) else None
         _draw_lineup(ws, target, supports, first, line)
+        if error:  # last: the rows never wait for it
+            with error:
+                suspects.draw(ws, target, on_pick=lambda image: _pick(ws, image))
         target_picker.draw_trail(ws, target)
 
 
