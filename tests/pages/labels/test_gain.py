@@ -55,7 +55,10 @@ def test_nothing_is_corrected_yet(ws):
 
 def test_the_cost_comes_before_the_button_and_a_reload_finds_the_job(ws, store):
     app = opened()
-    assert not app.exception and "30 decisions: 1 relabelled, 1 removed; 3 unsure or in conflict keep their label" in texts(app)
+    assert (
+        not app.exception
+        and "30 decisions: 1 relabelled, 1 removed; 3 unsure or in conflict keep their label" in texts(app)
+    )
     spec = worth.gain_spec(ws, STANDING)
     cost = spec.cost(ws, store)
     assert f"{cost.max_trainings} trainings, about" in texts(app) and "5.0 s each" in texts(app)
@@ -120,14 +123,18 @@ def test_the_answer(ws, store):
 def test_the_second_half_judges_where_the_first_chose(ws, store):
     done(ws, store, uses_val=True)
     app = opened(uses_val=True)
-    assert "6 validation images (the second half; the first may have influenced which images were reviewed)" in html(app)
+    assert "6 validation images (the second half; the first may have influenced which images were reviewed)" in html(
+        app
+    )
     assert f"python -m attribution worth --workspace {ws.path}" in [code.value for code in app.code]
 
 
 def test_an_answer_of_an_earlier_state_says_so(ws, store):
     done(ws, store)
     app = opened(STANDING | {50: decided("remove")})
-    assert "Measured on earlier decisions: 30 decisions, 1 relabelled and 1 removed" in app.info[0].value.replace("\\", "")
+    assert "Measured on earlier decisions: 30 decisions, 1 relabelled and 1 removed" in app.info[0].value.replace(
+        "\\", ""
+    )
     assert app.button(key="train and compare") and "paired seeds" in html(app)
     app = opened({})
     assert not app.exception and "Measured on earlier decisions" in app.info[0].value and not app.button
@@ -135,7 +142,9 @@ def test_an_answer_of_an_earlier_state_says_so(ws, store):
 
 def test_an_answer_over_other_seeds_says_so(ws, found):
     app = opened()
-    assert "Measured on the current decisions, with 4 seeds and 12 validation images" in app.info[0].value.replace("\\", "")
+    assert "Measured on the current decisions, with 4 seeds and 12 validation images" in app.info[0].value.replace(
+        "\\", ""
+    )
     assert app.button(key="train and compare") and "4 paired seeds" in html(app)
 
 

@@ -34,7 +34,9 @@ def test_a_queue_of_faults_is_made_and_opened(ws, log):
     assert not page.exception
     row = log.queues()[0]
     assert row.spec["of"] == "faults" and log.queue(row.number).items == [30, 31]
-    assert page.selectbox(key=state.QUEUE).value == "2" and "Image faults found by cleanvision, worst first" in texts(page)
+    assert page.selectbox(key=state.QUEUE).value == "2" and "Image faults found by cleanvision, worst first" in texts(
+        page
+    )
     assert page.selectbox(key=state.QUEUE).options[0] == "2 · image faults: blurred · 2 images"
     page.selectbox(key=state.FAULT).set_value(new_queue.ANY)
     page.button(key="make queue of faults").click().run()
