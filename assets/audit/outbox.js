@@ -87,7 +87,10 @@ function watchForTwins() {
   hub.twins.onmessage = ({ data }) => {
     if (data.client !== hub.client) return;
     if (data.born > born) tell();
-    else hub.client = uid();
+    else {
+      hub.client = uid();
+      hub.review?.draw(); // the other one is another tab now
+    }
   };
   tell();
 }

@@ -74,7 +74,9 @@ def _restore_step() -> None:
     """Begins with the step that the address names, also as an earlier version named it, else with the first."""
     old = link.text(state.OLD_STEP)
     st.query_params.pop(state.OLD_STEP, None)
-    if old in old_links.STEPS:
+    if state.STEP_ASKED in session:
+        session[state.STEP] = session.pop(state.STEP_ASKED)
+    elif old in old_links.STEPS:
         session[state.STEP] = old_links.STEPS[old]
     elif state.STEP not in session and state.STEP not in st.query_params:
         session[state.STEP] = REVIEW
@@ -194,7 +196,7 @@ def _review(ws: Workspace, queue: Queue, who: str, mode: str, per: int) -> None:
             decided, newest = decision_cache.current(ws, log)
         data = review_component.review_data(ws, queue, decided, newest, who=who, mode=mode, per=per, at=at, token=token)
         review_component.review(data, on_go=_turn_to_export)
-        if session.pop(state.STEP_ASKED, False):
+        if state.STEP_ASKED in session:
             st.rerun()
 
     draw_now()
@@ -204,7 +206,7 @@ def _review(ws: Workspace, queue: Queue, who: str, mode: str, per: int) -> None:
 
 def _turn_to_export() -> None:
     """A callback: the key for the next step was pressed in the review, whose fragment then draws the page anew."""
-    session[state.STEP], session[state.STEP_ASKED] = EXPORT, True
+    session[state.STEP_ASKED] = EXPORT
 
 
 def _start_at(ws: Workspace, queue: Queue, mode: str, per: int) -> tuple[str, int]:
