@@ -11,7 +11,7 @@ from pages.ui import browser_history, installation, model_choice, running_jobs, 
 
 # folder of pages/ and path -> the room's name; the first is the front page: links to it are /?...
 ROOMS = {"debug": "Debug", "labels": "Clean labels", "compare": "Compare", "data": "Data & jobs"}
-HIDDEN = ("brittleness", "map")  # opened by links of the rooms
+HIDDEN = ("map",)  # opened by links of the rooms
 FOLDER = Path(__file__).parent / "pages"
 
 st.set_page_config(page_title="Lineup", page_icon=str(theme.LOGO), layout="wide")
@@ -32,6 +32,7 @@ page = st.navigation(
     position="top",
 )
 try:
+    theme.watch_workspace()
     model_choice.choose_at_first(theme.opened_workspace(), at_root=not page.url_path)
     state.carry_selection(page.url_path)
     running_jobs.draw(theme.opened_workspace(), page.url_path)

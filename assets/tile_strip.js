@@ -63,6 +63,7 @@ class Strip {
     this.data = data;
     this.root.classList.toggle("present", Boolean(data.present));
     this.scale = this.fittingScale();
+    this.root.classList.toggle("large", this.scale > data.scale);
     this.pitch = this.pitchAt(this.scale);
     if (!before || before.atlas.url !== data.atlas.url) this.picture.textContent = pictureRule("pic", data.atlas.url);
     // Keep a cut that is being moved: what arrives now was computed for an earlier place.

@@ -20,12 +20,12 @@ class LineupRow:
     """One ranking's top training images for a target, at one end.
 
     description: what is behind the ranking, badges first (`ranking_badges`). end and candidates: as `Ranking.top` takes
-    them. sign: +1 for images that speak for the class `for_class`, -1 against. explained: the class that was asked about,
-    the target's true or predicted one. ids int64 [n], labels (given) int64 [n],
-    best first; scores float32 [n], or None where there are none. n_same_class: how many of the n carry the target's
-    true class. class_counts: (class, count), largest first. most_alike: (name of the other ranking that shares most
-    images, how many), or None. undefined: why the row is empty, or None. failed: whether that is a fault of the user's
-    own code, which may be mended by the next look.
+    them. sign: +1 for images that speak for the class `for_class`, -1 against. explained: the class asked about, the
+    target's true or predicted one. ids int64 [n], labels (given) int64 [n], best first; scores float32 [n], or None
+    where there are none. n_same_class: how many of the n carry the target's true class. class_counts: (class, count),
+    largest first. most_alike: (name of the other ranking that shares most images, how many), or None. undefined: why
+    the row is empty, or None. failed: whether that is a fault of the user's own code, which may be mended by the next
+    look.
     """
 
     ranking: str

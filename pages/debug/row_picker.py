@@ -1,7 +1,8 @@
 """Which rankings are rows: a table of methods by feature sets, and sets of them that are chosen at once.
 
 The component takes {"columns": [feature set], "rows": [{"method", "colour", "cells": [ranking or None]}], "presets":
-[{"name", "rankings"}], "chosen": [ranking]}; what is chosen comes back as a list of rankings before the page runs again.
+[{"name", "rankings"}], "chosen": [ranking]}; what is chosen comes back as a list of rankings, before the page runs
+again.
 """
 
 import streamlit as st

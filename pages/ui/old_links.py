@@ -9,13 +9,15 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
-#: old path -> the room it is in now, "" for the front page
-ROOMS = {
-    "explore": "",
-    "brittleness": "",
-    "methods": "compare",
-    "audit": "labels",
-    "workspace": "data",
+from pages.ui import state
+
+Pairs = list[tuple[str, str]]
+
+#: value of Clean labels' parameter `audit` -> the step that `step` names today
+STEPS = {
+    "queue": state.REVIEW_STEP,
+    "take home": state.EXPORT_STEP,
+    "was it worth it": state.BENEFIT,
 }
 
 
@@ -25,18 +27,8 @@ def new_address(path: str, query: str) -> str | None:
     path: without slashes, such as "methods"; query: without the question mark."""
     if path not in ROOMS:
         return None
-    room, pairs = ROOMS[path], parse_qsl(query, keep_blank_values=True)
-    if path == "brittleness":
-        room, pairs = _brittleness(pairs)
+    room, pairs = ROOMS[path](parse_qsl(query, keep_blank_values=True))
     return f"./{room}" + (f"?{urlencode(pairs)}" if pairs else "")
-
-
-def _brittleness(pairs: list[tuple[str, str]]) -> tuple[str, list[tuple[str, str]]]:
-    """Its question is in the drawer of Debug, under the same parameters; its studies are a part of Data & jobs."""
-    rest = [pair for pair in pairs if pair[0] != "view"]
-    if ("view", "studies") in pairs:
-        return "data", [*rest, ("part", "studies")]
-    return "", [*rest, ("panel", "verdict")]
 
 
 def old_link_routes() -> list[Route]:
@@ -48,3 +40,43 @@ def old_link_routes() -> list[Route]:
         return RedirectResponse(new_address(path, request.url.query), status_code=308)
 
     return [Route(f"/{path}", move) for path in ROOMS]
+
+
+# -- what became of each page: (path of its room, "" for the front page; its parameters)
+
+
+def _explore(pairs: Pairs) -> tuple[str, Pairs]:
+    return "", pairs
+
+
+def _brittleness(pairs: Pairs) -> tuple[str, Pairs]:
+    """Its question is in the drawer of Debug, under the same parameters; its studies are a part of Data & jobs."""
+    rest = [pair for pair in pairs if pair[0] != "view"]
+    if ("view", "studies") in pairs:
+        return "data", [("part", "studies"), *rest]
+    return "", [*rest, ("panel", "verdict")]
+
+
+def _methods(pairs: Pairs) -> tuple[str, Pairs]:
+    return "compare", pairs
+
+
+def _audit(pairs: Pairs) -> tuple[str, Pairs]:
+    """Its views are steps."""
+    return "labels", [
+        (state.STEP, STEPS[value]) if name == state.OLD_STEP and value in STEPS else (name, value)
+        for name, value in pairs
+    ]
+
+
+def _workspace(pairs: Pairs) -> tuple[str, Pairs]:
+    return "data", pairs
+
+
+ROOMS = {
+    "explore": _explore,
+    "brittleness": _brittleness,
+    "methods": _methods,
+    "audit": _audit,
+    "workspace": _workspace,
+}

@@ -126,7 +126,7 @@ def chip_label(tasks: list[Task]) -> str:
     shares = [part for task in tasks if (part := share_done(task)) is not None]
     left = [seconds_left(task) for task in tasks]
     percent = write.percent(sum(shares) / len(shares), 0) if shares else "…"
-    rest = "" if None in left else f"* · about {write.seconds(sum(left))} left*"
+    rest = "" if None in left else f"* · about {roughly(sum(left))} left*"
     return f"*{write.counted(len(tasks), 'job')} {_state_of(tasks)} ·* {percent}" + rest.replace("* ·", " *·")
 
 
@@ -163,6 +163,14 @@ def seconds_left(task: Task) -> float | None:
     return task.seconds * (1 - done) / done
 
 
+def roughly(seconds: float) -> str:
+    """Such as "20 s", "3 min" or "1 h 20 min": an estimate knows no more."""
+    minutes = round(seconds / 60)
+    if minutes < 2:
+        return f"{max(5, 5 * round(seconds / 5))} s"
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
 def title(task: Task) -> str:
     """What a task is, in a line."""
     if not isinstance(task, Command):
@@ -181,7 +189,7 @@ def progress_text(task: Task) -> str:
         what, done, total = f"{task.progress[0]}, ", *task.progress[1:]
     left = seconds_left(task)
     counts = f"{write.count(done)} of {write.count(total)}" if total else "starting"
-    return f"{what}{counts}" + (f" · about {write.seconds(left)} left" if left is not None else "")
+    return f"{what}{counts}" + (f" · about {roughly(left)} left" if left is not None else "")
 
 
 def _running(ws: Workspace, name: str, task: Task) -> None:

@@ -85,6 +85,7 @@ MAP_VAL = "validation images on the map"
 QUEUE = "queue"
 STEP = "step"
 REVIEW_STEP, EXPORT_STEP, BENEFIT = "1 Review", "2 Export", "3 Measure the benefit"  # values of STEP
+STEP_ASKED = "another step was asked for by key"
 OLD_STEP = "audit"  # in a link only: what STEP was called, see pages/labels/page.py
 MODE = "mode"
 WHO = "who"
@@ -106,7 +107,12 @@ FOLDER = "folder for the corrections"
 SHOWN_DECISIONS = "decisions to look at"
 MESSAGE = "told"  # of a callback that went well, for the page to show
 
-# Of Workspace.
+# Of Data & jobs; the first is in the address.
+PART = "part"
+NEW_STUDY_PROTOCOL = "protocol of a new study"
+UPLOAD = "uploaded file"  # the uploader's name for it, and where it was written
+UPLOAD_NUMBER = "uploader"  # counted up for an empty one
+IMPORTED = "last import"  # the command's number
 IMPORT_PATH = "import path"
 BASE_PATHS = "files of predictions"
 BUILD = "what to compute"
@@ -114,6 +120,10 @@ BUILD = "what to compute"
 # Of the chip in the header.
 WATCHED_TASKS = "jobs under way"  # names of what ran when it was looked at last
 ENDED_TASKS = "jobs that ended"  # name -> what ended, and was not looked at yet
+
+# Of the workspace that a visit looks at.
+SEEN = "workspace as it was"  # when the page was drawn last
+EXPECTED = "change by this page"  # that nobody has to be told of
 
 ERROR = "error"  # of a callback, for the page to show
 GO_TO = "go to target"  # of a callback, for the page to switch to Explore: a callback cannot

@@ -34,23 +34,31 @@ What the person does comes back once, before the page runs again:
     on_cut(k)                       the cut was moved, by drag, arrow keys or a click on a rank
 """
 
+import json
 from collections.abc import Callable
 
 import streamlit as st
 
 from attribution.files import APP
 from attribution.inputs import names
+from attribution.live.scripts import SCRIPTS
 
 ASSETS = APP / "assets"
+SHORT = 4000  # characters: of a text that goes into every message
 
 
 def component(name: str, *scripts: str, style: str | None = None):
     """The component lineup.<name>, drawn by files of assets/: the JavaScript `scripts`, joined in this order since a
     component is one text, of which the last exports the component; and the style sheet `style`. Call it once, where a
-    module is first imported. Nothing of the user's goes into these texts."""
+    module is first imported. Nothing of the user's goes into these texts.
+
+    Where our own server runs the pages, a long text is brought from an address that the browser keeps."""
     js = "".join((ASSETS / script).read_text() for script in scripts)
-    css = {"css": (ASSETS / style).read_text()} if style else {}
-    return st.components.v2.component(f"lineup.{name}", js=js, **css)
+    css = (ASSETS / style).read_text() if style else ""
+    if SCRIPTS.is_served and len(js) > SHORT:
+        address = SCRIPTS.publish(f"{js}\nexport const STYLE = {json.dumps(css)};\n")
+        js, css = f"const ADDRESS = {json.dumps(address)};\n" + (ASSETS / "loader.js").read_text(), ""
+    return st.components.v2.component(f"lineup.{name}", js=js, **({"css": css} if css else {}))
 
 
 _component = component("tile_strip", "pic.js", "live.js", "tile_strip.js", style="tile_strip.css")

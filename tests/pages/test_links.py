@@ -25,7 +25,7 @@ LINKS = {
     "compare": ["tab calibrated studied measure target", "tab=algorithms target", "tab=agreement measure"],
     "map": ["features target ranking k"],
     "labels": ["queue audit mode who", "audit=queue image queue=1", "audit=corrections who"],
-    "data": ["target k who"],
+    "data": ["target k who", "part", "part=studies job", "part=import job"],
 }
 ODD = {
     "superscript": "²",

@@ -71,3 +71,26 @@ def test_names_are_escaped_in_html(ws):
     row = lineup_rows(ws, 1, ["trak-10"], 3)[0]
     image = lineup_view.image_html(ws, 1, [(row, 1), (row, None)], None, "data:,", 7, 3)
     assert "Box <b>" not in image and "#1" in image and "not in the first 128" in image
+
+
+def test_a_label_is_named_where_it_is_not_the_class_explained(ws):
+    for explain in ("true", "predicted"):
+        (row,) = lineup_rows(ws, 1, ["trak-10"], 20, explain=explain)
+        assert ws.classes[row.explained] == {"true": "Box <b>", "predicted": "Dot"}[explain]
+        (drawn,) = data(ws, 1, [row], explain=explain)["rows"]
+        for tile, given in zip(drawn["tiles"], row.labels):
+            assert tile.get("mark") == (None if given == row.explained else f"label: {ws.classes[given]}")
+
+
+def test_the_control_has_no_sign(ws):
+    trak, control = data(ws, 0, lineup_rows(ws, 0, ["trak-10", "random"], 6))["rows"]
+    assert trak["sign"] == "+" and "sign" not in control and control["sign_text"] == "control"
+    assert trak["colour"] == "#C98500" != control["colour"]
+
+
+def test_flips_in_words():
+    flip = {"status": "flipped", "support": 3}
+    assert lineup_view.flip_text(flip, 20) == "flips at 3 removed"
+    assert lineup_view.flip_text({"status": "unstable", "support": 34}, 20) == "flips at ≈ 34 removed →"
+    assert lineup_view.flip_text({"status": "censored", "support": None, "k_max": 128}, 20) == "no flip within 128"
+    assert lineup_view.flip_text({"status": "already_wrong", "support": None}, 20) == "already wrong"

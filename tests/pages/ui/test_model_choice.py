@@ -189,7 +189,7 @@ def test_the_right_recipe_is_not_warned_of(ws):
 def test_commands_name_the_model(three, monkeypatch):
     started = []
     monkeypatch.setattr(commands, "start_command", lambda ws, words: started.append(words))
-    app = opened("data", model="fast94")
+    app = opened("data", model="fast94", part="features")
     next(button for button in app.button if button.key == "build").click().run()
     assert started == [["base", "train", "--model", "fast94"]]
     assert any(line.endswith(f"base train --model fast94 --workspace {three.path}") for line in shown_commands(app))
@@ -215,6 +215,6 @@ def test_names_are_shown_and_never_obeyed(ws):
     manifest = json.loads((ws.path / "workspace.json").read_text())
     manifest["parts"]["models/my-net/base"]["sources"] = ["<b>&\x1b[31m.npy"]
     (ws.path / "workspace.json").write_text(json.dumps(manifest))
-    app = opened("data", model="my-net")
-    models = next(frame.value for frame in app.dataframe if "model" in frame.value)
-    assert models["from"].tolist()[1] == "<b>&\\x1b[31m.npy" and models.networks.tolist() == [10, 1, 1]
+    app = opened("data", model="my-net", part="models")
+    models, details = (frame.value for frame in app.dataframe[:2])
+    assert details["from"].tolist()[1] == "<b>&\\x1b[31m.npy" and models.networks.tolist() == [10, 1, 1]
