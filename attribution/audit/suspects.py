@@ -44,8 +44,8 @@ def find_suspects(workspace: Workspace, target: int, detector: str) -> list[Susp
     Each signed ranking names its K_PER_RANKING most harmful images, and each default similarity
     (`rankings.default_rankings`) its nearest ones of the predicted class (`base.most_harmful`); suspects are those of
     them that are among the SUSPICIOUS_SHARE most suspicious of all. A ranking that does not rank for the target names
-    none. They are ordered by the product of two ranks, in suspicion and in influence; the latter is the mean place in
-    the rankings' lists, K_PER_RANKING + 1 in one that does not name the image.
+    none. They are ordered by the product of two ranks: in suspicion, and in influence, the best place that a ranking
+    gives them.
 
     Raises UserError for an unknown target or detector, where there are no base models, and for a target that they read
     right.
@@ -58,8 +58,9 @@ def find_suspects(workspace: Workspace, target: int, detector: str) -> list[Susp
             f"target {target} is predicted right, as {workspace.classes[label]}; suspects are of wrong predictions"
         )
     stored, named = detectors.load(workspace, detector), {}
-    lists = [name for name in accusing_rankings(workspace) if target in workspace.ranking(name).targets]
-    for name in lists:
+    for name in accusing_rankings(workspace):
+        if target not in workspace.ranking(name).targets:
+            continue
         for place, image in enumerate(most_harmful(workspace.ranking(name), target, K_PER_RANKING), 1):
             named.setdefault(int(image), {})[name] = place
     order = label_detection.suspicion_order(stored.scores)[: count_suspicious(workspace)].tolist()
@@ -71,13 +72,7 @@ def find_suspects(workspace: Workspace, target: int, detector: str) -> list[Susp
             is_related = given == predicted or (other == label and other != given)
             score, places = float(stored.scores[image]), named[image]
             found.append(Suspect(image, given, other, score, rank, tuple(places), tuple(places.values()), is_related))
-    return sorted(found, key=lambda suspect: (not suspect.is_related, _rank_product(suspect, len(lists))))
-
-
-def _rank_product(suspect: Suspect, n_lists: int) -> float:
-    """Rank in suspicion times mean place in the lists of the rankings."""
-    unnamed = (n_lists - len(suspect.places)) * (K_PER_RANKING + 1)
-    return suspect.suspicion_rank * (sum(suspect.places) + unnamed) / n_lists
+    return sorted(found, key=lambda suspect: (not suspect.is_related, suspect.suspicion_rank * suspect.accuser[1]))
 
 
 def accusing_rankings(workspace: Workspace) -> list[str]:

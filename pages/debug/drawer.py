@@ -94,8 +94,8 @@ def draw(panels: dict[str, Callable[[], None]]) -> None:
                 on_change=_turn,
             )
             st.button("Close", key="close drawer", icon=":material/close:", type="tertiary", on_click=close, help="Esc")
-        _component(key="drawer keys", data={"panel": PANELS[name]})
         panels[name]()
+        _component(key="drawer keys", data={"panel": PANELS[name]})
 
 
 def _turn() -> None:

@@ -55,6 +55,8 @@ def majority_text(ws: Workspace, part: dict) -> str:
     """Such as "Coat in 4 of 5": the class that most of the trained models predict."""
     predictions = part["predictions"]
     most = max(sorted(set(predictions)), key=predictions.count)
+    if len(predictions) == 1 and ws.get_recipe().deterministic:
+        return ws.classes[most]
     return f"{ws.classes[most]} in {predictions.count(most)} of {len(predictions)}"
 
 

@@ -37,14 +37,11 @@ SCORES = "scores"
 IMAGE = "image"  # the training image whose card is open
 PLANTED = "planted"
 TRAIL = "trail"  # targets looked at, oldest first
-JOB = "job"
 SUSPECTS = "suspects of a wrong prediction"
 
-# Of Brittleness.
-VIEW = "view"  # ONE or STUDIES of pages/brittleness/question.py
+# Of the drawer's verdict.
 STUDY = "study"  # the job that is watched
-EXPORT = "away"  # whether the question's widgets may be missing in the browser
-TEST = "test"  # what is tested: PREFIX, CHOSEN or SEARCH of pages/brittleness/question.py
+TEST = "test"  # what is tested: PREFIX, CHOSEN or SEARCH of pages/debug/question.py
 KIND = "kind"
 IDS = "ids"
 SEEDS = "seeds"
