@@ -11,7 +11,7 @@ from pages.ui import browser_history, installation, model_choice, state, theme
 
 # folder of pages/ and path -> the room's name; the first is the front page: links to it are /?...
 ROOMS = {"debug": "Debug", "labels": "Clean labels", "compare": "Compare", "data": "Data & jobs"}
-HIDDEN = ("brittleness", "map")  # opened by links of the rooms
+HIDDEN = ("brittleness",)  # opened by links of the rooms
 FOLDER = Path(__file__).parent / "pages"
 
 st.set_page_config(page_title="Lineup", page_icon=str(theme.LOGO), layout="wide")

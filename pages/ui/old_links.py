@@ -15,7 +15,10 @@ ROOMS = {
     "methods": "compare",
     "audit": "labels",
     "workspace": "data",
+    "map": "",
 }
+#: old path -> what its page is called among the views of its room
+VIEWS = {"map": ("picker", "map")}
 
 
 def new_address(path: str, query: str) -> str | None:
@@ -24,7 +27,7 @@ def new_address(path: str, query: str) -> str | None:
     path: without slashes, such as "methods"; query: without the question mark."""
     if path not in ROOMS:
         return None
-    pairs = parse_qsl(query, keep_blank_values=True)
+    pairs = [*([VIEWS[path]] if path in VIEWS else []), *parse_qsl(query, keep_blank_values=True)]
     return f"./{ROOMS[path]}" + (f"?{urlencode(pairs)}" if pairs else "")
 
 

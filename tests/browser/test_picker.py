@@ -19,15 +19,22 @@ def patience():
 
 @pytest.fixture
 def debug(page, shapes):
-    """debug("/?target=1") -> the page."""
-    return lambda path="/": serving.open_page(page, shapes.url + path)
+    """debug("/?target=1") -> the page, with its targets drawn."""
+
+    def opened(path="/"):
+        serving.open_page(page, shapes.url + path)
+        expect(page.get_by_role("option", name=re.compile("^validation image")).first).to_be_visible()
+
+    return opened
 
 
 @pytest.fixture
 def visitor(browser, shapes):
     """The page of a browser that was never here, at the bare address."""
     page = serving.new_page(browser, first_visit=True)
-    yield serving.open_page(page, shapes.url)
+    page.goto(shapes.url)
+    expect(panel(page)).to_be_visible()
+    yield page
     page.context.close()
 
 

@@ -18,7 +18,6 @@ from tests.pages.page import open_page
 PAGES = {
     "debug": {},
     "brittleness": {"job": "x"},
-    "map": {},
     "labels": {},
     "data": {},
 }

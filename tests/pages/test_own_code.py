@@ -10,7 +10,7 @@ from attribution.rankings import own
 from pages.ui import state
 from tests.pages.page import open_page
 
-PAGES = ("debug", "brittleness", "map", "compare", "labels", "data")
+PAGES = ("debug", "brittleness", "compare", "labels", "data")
 CODE = """
 import os
 with open({log!r}, "a") as log:
