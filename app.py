@@ -7,7 +7,7 @@ import streamlit as st
 
 from attribution import UserError
 from attribution.store.database import store_error
-from pages.ui import browser_history, installation, model_choice, state, theme
+from pages.ui import browser_history, glossary, installation, model_choice, state, theme
 
 # folder of pages/ and path -> the room's name; the first is the front page: links to it are /?...
 ROOMS = {"debug": "Debug", "labels": "Clean labels", "compare": "Compare", "data": "Data & jobs"}
@@ -37,6 +37,7 @@ try:
     model_choice.draw(theme.opened_workspace())
     installation.draw()
     page.run()
+    glossary.draw(page.url_path or "debug")
     theme.freeze_gc(page.url_path)
 except UserError as error:  # such as results of another version
     theme.stop_with_error(error)

@@ -9,7 +9,7 @@ from attribution import UserError, Workspace
 from attribution.explore.opening_target import OpeningTarget
 from attribution.explore.targets import previous_and_next, ranked_targets
 from attribution.inputs.limits import shortened
-from pages.debug import map_view, picker_filters, start
+from pages.debug import hint, map_view, picker_filters, start
 from pages.debug.picker_filters import Filters
 from pages.ui import format as write
 from pages.ui import link, sprite_sheet, state, theme
@@ -66,6 +66,7 @@ def restore(ws: Workspace, first: OpeningTarget | None) -> None:
 def draw_filters(ws: Workspace) -> tuple[np.ndarray, int]:
     """The band of controls. Returns the targets that match, ascending, and the one that is shown."""
     start.draw(ws, go_to)
+    hint.draw()
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="picker-band"):
         st.segmented_control(
             "Show the targets as",
