@@ -1,7 +1,7 @@
 // Asks the server what a head says while the cut is dragged, and draws each row's margin against k.
 // One question of a kind is under way at a time; what was asked meanwhile is asked next, the latest alone.
 
-const CURVE_HEIGHT = 34;
+const CURVE_HEIGHT = 30;
 
 class Live {
   constructor(strip) {

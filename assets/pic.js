@@ -8,10 +8,12 @@ function make(tag, className, text) {
   return node;
 }
 
+// An address of the server's pictures (attribution/live/pictures.py), or a picture that is its own address.
+const PICTURE = /^(data:image\/png;base64,[A-Za-z0-9+/=]*|pictures\/[0-9a-f]+\/[0-9a-f]+\.png)$/;
+
 // The one rule that gives the elements of a class their picture; nothing where the address is not a picture's.
 function pictureRule(className, url) {
-  const safe = /^data:image\/png;base64,[A-Za-z0-9+/=]*$/.test(url);
-  return safe ? `.${className}{background-image:url("${url}")}` : "";
+  return PICTURE.test(url) ? `.${className}{background-image:url("${url}")}` : "";
 }
 
 // The tile at place `at` of an atlas, `scale` pixels a pixel. more: further classes, among them the picture's where it is

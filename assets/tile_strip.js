@@ -4,6 +4,12 @@
 const HOVER_MS = 350; // a sweep over the rows shows the cross-row highlight only; resting on a tile shows it large
 const SEND_MS = 250; // arrow keys on the cut send once they pause
 const TOP = 64; // Streamlit's own bar lies over everything above this
+const COLUMNS = 16; // a larger picture is taken only where so many fit
+const FRAME = 4; // both sides of a tile's frame
+const LINE = 12; // of a caption or a score
+const CLICK = 4; // pixels that the pointer may move before a press becomes a drag
+const EDGE = 28; // pixels from the strip's edge within which a drag scrolls
+const DRAG_HINT = "Drag to change how many images are removed";
 const mounted = new WeakMap();
 
 export default function (component) {
@@ -47,12 +53,18 @@ class Strip {
   // -- drawing
 
   draw(data) {
+    const said = JSON.stringify(data);
+    if (said === this.said) return this.again(data);
+    this.said = said;
     const before = this.data;
     const focused = this.root.getRootNode().activeElement;
     const hadFocus = focused && this.root.contains(focused) ? (focused.dataset.part || "tile") : null;
     const left = this.scroller ? this.scroller.scrollLeft : 0;
     this.data = data;
-    this.pitch = Math.max(data.atlas.width * data.scale + 6, data.pitch || 0);
+    this.root.classList.toggle("present", Boolean(data.present));
+    this.scale = this.fittingScale();
+    this.root.classList.toggle("large", this.scale > data.scale);
+    this.pitch = this.pitchAt(this.scale);
     if (!before || before.atlas.url !== data.atlas.url) this.picture.textContent = pictureRule("pic", data.atlas.url);
     // Keep a cut that is being moved: what arrives now was computed for an earlier place.
     if (!data.cut) this.cut = null;
@@ -61,7 +73,8 @@ class Strip {
     this.tiles = [];
     const inner = make("div", "inner " + data.layout);
     inner.style.setProperty("--pitch", this.pitch + "px");
-    inner.style.setProperty("--pic", data.atlas.width * data.scale + "px");
+    inner.style.setProperty("--pic", data.atlas.width * this.scale + "px");
+    inner.style.setProperty("--row", this.rowHeight() + "px");
     if (data.axis) inner.append(this.axis());
     data.rows.forEach((row, index) => inner.append(this.row(row, index)));
     if (this.cut !== null) this.addCut(inner);
@@ -73,6 +86,9 @@ class Strip {
     this.edge = make("button", "edge");
     this.edge.type = "button";
     this.edge.tabIndex = -1; // the cut itself is reached by keyboard
+    this.edge.title = DRAG_HINT;
+    this.edgeText = make("span");
+    this.edge.append(this.edgeText, make("span", "grip"));
     this.root.replaceChildren(this.scroller, this.edge, ...(data.footnote === undefined ? [] : [this.status]));
     this.root.dataset.of = data.of ?? "";
     this.placeCut();
@@ -84,6 +100,37 @@ class Strip {
     else if (hadFocus) this.root.querySelector(`[data-part="${CSS.escape(hadFocus)}"]`)?.focus({ preventScroll: true });
     const shown = (drawn) => JSON.stringify([drawn.selected, drawn.layout, drawn.rows[0]?.tiles[0]?.id]);
     if (data.layout !== "rows" && (!before || shown(before) !== shown(data))) this.showSelected();
+  }
+
+  // The same data once more: only what the page was told in vain is put back.
+  again(data) {
+    this.data = data;
+    this.select(data.selected);
+    if (!data.cut || this.dragging || this.timer || this.cut === data.cut.k) return;
+    this.cut = data.cut.k;
+    this.placeCut();
+    this.live.cut(this.cut);
+  }
+
+  // -- sizes
+
+  pitchAt(scale) { return Math.max(this.data.atlas.width * scale + FRAME + 2, this.data.pitch || 0); }
+
+  // One size more for a room full of people, where the first columns still fit.
+  fittingScale() {
+    const { scale, present } = this.data;
+    const head = 270, wide = this.root.parentNode.host?.clientWidth || this.root.clientWidth;
+    return present && head + COLUMNS * this.pitchAt(scale + 1) <= wide ? scale + 1 : scale;
+  }
+
+  // The same for every row, whatever it says, so that nothing jumps.
+  rowHeight() {
+    const { atlas, rows, present } = this.data;
+    const scored = rows.some((row) => row.tiles.some((tile) => tile.score !== undefined));
+    const line = present ? LINE + 4 : LINE;
+    const tile = atlas.height * this.scale + FRAME + line + (scored ? line : 0);
+    const named = rows.some((row) => row.name !== undefined) ? (present ? 92 : 72) : 0;
+    return Math.max(tile, named);
   }
 
   axis() {
@@ -103,7 +150,7 @@ class Strip {
 
   row(row, index) {
     const line = make("div", "row" + (row.sign === "-" ? " harmful" : row.sign === "+" ? " helpful" : "") +
-      (row.chosen ? " chosen" : "") + (row.tiles.length ? "" : " bare"));
+      (row.chosen ? " chosen" : "") + (row.tiles.length ? "" : " bare") + (row.live === undefined ? "" : " lively"));
     if (row.name !== undefined) line.append(this.head(row));
     if (!row.tiles.length) {
       line.append(make("div", "none", row.empty || ""));
@@ -139,38 +186,44 @@ class Strip {
       head.type = "button";
       head.dataset.choose = row.id;
       head.dataset.part = "head " + row.id;
-      head.title = row.choose;
       head.setAttribute("aria-pressed", String(Boolean(row.chosen)));
     }
     const title = make("span", "title");
+    if (row.colour) {
+      const swatch = make("span", "swatch");
+      swatch.style.backgroundColor = row.colour;
+      title.append(swatch);
+    }
     title.append(make("b", "", row.name));
-    if (row.sign) title.append(make("span", "sign", (row.sign === "-" ? "−" : "+") + " " + (row.sign_text || "")));
-    const about = make("span", "about", row.about || "");
-    about.title = row.about || ""; // it may be cut off
-    head.append(title, about);
+    const sign = [row.sign && (row.sign === "-" ? "−" : "+"), row.sign_text].filter(Boolean).join(" ");
+    if (sign) title.append(make("span", "sign", sign));
+    head.append(title, make("span", "about", row.about || ""));
+    const classes = (row.mix || []).map((part) => `${part.count} ${part.text}`).join(", ");
+    if (classes) head.append(this.mix(row.mix, classes));
+    const notes = [...(row.notes || [])], note = make("span", "note", notes.join(" · "));
+    if (row.support) note.append(notes.length ? " · " : "", make("b", "measured", row.support.text));
+    head.append(note);
     if (row.live !== undefined) {
       const place = make("span", "live");
       place.dataset.live = row.live;
       head.append(place);
     }
-    if (row.mix && row.mix.length) {
-      const bar = make("span", "mix");
-      for (const part of row.mix) {
-        const piece = make("span", part.same ? "same" : "other");
-        piece.style.flexGrow = part.count;
-        bar.append(piece);
-      }
-      bar.title = row.mix.map((part) => `${part.count} ${part.text}`).join(", ");
-      bar.setAttribute("role", "img");
-      bar.setAttribute("aria-label", "classes: " + bar.title);
-      head.append(bar);
-    }
-    (row.notes || []).forEach((note, i) => {
-      const line = make("span", "note", note);
-      if (!i && row.support) line.append(make("b", "measured", row.support.text));
-      head.append(line);
-    });
+    // What is cut off, and what has no room.
+    head.title = [row.choose, row.about, classes && "classes: " + classes, ...notes, row.support && row.support.text,
+      ...(row.details || [])].filter(Boolean).join("\n");
     return head;
+  }
+
+  mix(parts, words) {
+    const bar = make("span", "mix");
+    for (const part of parts) {
+      const piece = make("span", part.same ? "same" : "other");
+      piece.style.flexGrow = part.count;
+      bar.append(piece);
+    }
+    bar.setAttribute("role", "img");
+    bar.setAttribute("aria-label", "classes: " + words);
+    return bar;
   }
 
   tile(row, index, tile, rank) {
@@ -183,7 +236,7 @@ class Strip {
     node.dataset.row = index;
     node.dataset.rank = rank;
     const frame = make("span", "frame");
-    frame.append(pic(this.data.atlas, tile.at, this.data.scale));
+    frame.append(pic(this.data.atlas, tile.at, this.scale));
     if (tile.flag) frame.append(make("span", "flag", "!"));
     node.append(frame);
     const caption = tile.mark || tile.caption;
@@ -200,10 +253,13 @@ class Strip {
     this.line.dataset.part = "cut";
     this.line.tabIndex = 0;
     this.line.setAttribute("role", "slider");
-    this.line.setAttribute("aria-label", "the cut: how many training images of each row lie left of it");
+    this.line.setAttribute("aria-label", "the cut: how many training images of each row are removed");
     this.line.setAttribute("aria-valuemin", "1");
     this.line.setAttribute("aria-valuemax", String(this.data.cut.max));
+    this.line.title = DRAG_HINT;
     this.knob = make("span", "knob");
+    this.knobText = make("span");
+    this.knob.append(this.knobText, make("span", "grip"));
     this.line.append(this.knob);
     inner.append(this.band, this.line);
   }
@@ -216,21 +272,22 @@ class Strip {
     this.band.style.left = origin + "px";
     this.band.style.width = column * this.pitch + "px";
     this.line.style.left = origin + column * this.pitch + "px";
-    this.knob.textContent = this.cut > shown ? `k = ${this.cut} →` : `k = ${this.cut}`;
+    this.knobText.textContent = this.cut > shown ? `k = ${this.cut} →` : `k = ${this.cut}`;
     this.line.setAttribute("aria-valuenow", String(this.cut));
     this.line.setAttribute("aria-valuetext", `${this.cut} training images`);
     this.inner.querySelectorAll(".rank").forEach((cell, i) => cell.classList.toggle("in", i < column));
     this.placeEdge();
   }
 
-  // A cut that is scrolled out of view leaves its name at the edge; a click there brings it back.
+  // A cut that is scrolled out of view leaves its tag at the edge: a drag takes the cut from there, a click brings it
+  // into view.
   placeEdge() {
     if (this.cut === null) return this.edge.classList.remove("shown");
     const view = this.scroller.getBoundingClientRect(), x = this.line.getBoundingClientRect().left;
-    const head = this.inner.querySelector(".head")?.offsetWidth || 0;
+    const head = this.headWidth();
     const before = x < view.left + head - 8, after = x > view.right - 8;
     this.edge.classList.toggle("shown", before || after);
-    this.edge.textContent = before ? `← k = ${this.cut}` : `k = ${this.cut} →`;
+    this.edgeText.textContent = before ? `← k = ${this.cut}` : `k = ${this.cut} →`;
     this.edge.style.left = before ? head + "px" : "auto";
     this.edge.style.right = before ? "auto" : "0";
   }
@@ -251,29 +308,61 @@ class Strip {
     if (this.data.cut && this.cut !== this.data.cut.k) this.send("cut", this.cut);
   }
 
+  // Takes hold of the cut: of its line, its tag, or the tag at the edge.
   grab(event) {
-    if (!this.data.cut || event.button !== 0 || !event.target.closest(".cut")) return;
+    const handle = event.target.closest(".cut, .edge");
+    if (!this.data.cut || event.button !== 0 || !handle) return;
     event.preventDefault();
     this.hideZoom();
-    const line = this.line;
-    line.focus({ preventScroll: true });
-    line.setPointerCapture(event.pointerId);
-    this.dragging = true;
-    line.classList.add("held");
+    this.line.focus({ preventScroll: true });
+    handle.setPointerCapture(event.pointerId);
+    handle.classList.add("held");
+    const start = this.pointer = event.clientX;
     const move = (e) => {
-      const origin = this.inner.querySelector(".ranks, .tiles").getBoundingClientRect().left;
-      this.moveCut(Math.round((e.clientX - origin) / this.pitch));
+      this.pointer = e.clientX;
+      if (this.dragging || Math.abs(e.clientX - start) < CLICK) return;
+      this.dragging = true;
+      this.follow();
     };
     const drop = () => {
-      line.removeEventListener("pointermove", move);
-      line.classList.remove("held");
-      this.dragging = false;
-      this.sendCut();
+      ended.abort();
+      handle.classList.remove("held");
+      if (this.dragging) {
+        this.cutAtPointer();
+        this.dragging = false;
+        this.sendCut();
+      } else if (handle === this.edge) this.bringCutIntoView();
+      this.placeEdge();
     };
-    line.addEventListener("pointermove", move);
-    line.addEventListener("pointerup", drop, { once: true });
-    line.addEventListener("pointercancel", drop, { once: true });
+    const ended = new AbortController(); // on the window: the page may draw the strip anew meanwhile
+    window.addEventListener("pointermove", move, { signal: ended.signal });
+    window.addEventListener("pointerup", drop, { signal: ended.signal });
+    window.addEventListener("pointercancel", drop, { signal: ended.signal });
   }
+
+  // The cut goes where the pointer is; at the strip's edge the columns scroll on beneath it.
+  follow() {
+    if (!this.dragging || !this.root.isConnected) return;
+    const view = this.scroller.getBoundingClientRect(), head = this.headWidth();
+    if (this.pointer > view.right - EDGE) this.scroller.scrollLeft += 6;
+    else if (this.pointer < view.left + head + EDGE) this.scroller.scrollLeft -= 6;
+    this.cutAtPointer();
+    requestAnimationFrame(() => this.follow());
+  }
+
+  cutAtPointer() {
+    const origin = this.inner.querySelector(".ranks, .tiles").getBoundingClientRect().left;
+    const k = Math.max(1, Math.min(this.data.cut.shown, Math.round((this.pointer - origin) / this.pitch)));
+    if (k !== this.cut) this.moveCut(k);
+  }
+
+  bringCutIntoView() {
+    const view = this.scroller.getBoundingClientRect(), x = this.line.getBoundingClientRect().left;
+    if (x > view.right - 8) this.scroller.scrollLeft += x - view.right + 40;
+    else this.scroller.scrollLeft += x - view.left - this.headWidth() - this.pitch;
+  }
+
+  headWidth() { return this.inner.querySelector(".head")?.offsetWidth || 0; }
 
   // -- pointing and choosing
 
@@ -345,10 +434,7 @@ class Strip {
   }
 
   click(event) {
-    if (event.target === this.edge) {
-      this.scroller.scrollLeft += this.line.getBoundingClientRect().left - this.scroller.getBoundingClientRect().right + 40;
-      return;
-    }
+    if (event.target.closest(".cut, .edge")) return; // see `grab`
     const rank = event.target.closest(".rank");
     if (rank && this.data.cut) return this.moveCut(Number(rank.dataset.cut), true);
     const head = event.target.closest("[data-choose]");
@@ -361,13 +447,17 @@ class Strip {
     const { row, rank } = this.place(node);
     const tile = this.data.rows[row].tiles[rank];
     // Answer the eye at once; the page follows.
-    this.tiles.forEach((nodes, i) => nodes.forEach((other, j) =>
-      other.setAttribute("aria-selected", String(this.data.rows[i].tiles[j].id === tile.id))));
+    this.select(tile.id);
     this.focus = { row, rank };
     this.rove();
     this.hideZoom();
     if (this.data.top) document.querySelector('[data-testid="stMain"]')?.scrollTo({ top: 0 });
     this.send("pick", { id: tile.id, row: this.data.rows[row].id, rank: rank + 1 });
+  }
+
+  select(id) {
+    this.tiles.forEach((nodes, i) => nodes.forEach((node, j) =>
+      node.setAttribute("aria-selected", String(this.data.rows[i].tiles[j].id === id))));
   }
 
   // -- keyboard
@@ -438,7 +528,7 @@ class Strip {
   // Scrolls inside the strip only, and clear of the row headers that stay in view.
   reveal(node) {
     const list = this.scroller.getBoundingClientRect(), at = node.getBoundingClientRect();
-    const head = this.inner.querySelector(".head")?.offsetWidth || 0;
+    const head = this.headWidth();
     if (at.left < list.left + head) this.scroller.scrollLeft -= list.left + head - at.left + 8;
     else if (at.right > list.right) this.scroller.scrollLeft += at.right - list.right + 8;
     if (this.data.layout !== "wall") return;

@@ -32,10 +32,12 @@ from attribution.evaluation import (
     sanity_checks,
     support_transfer,
 )
-from attribution.experiments import jobs, support_search, support_table
+from attribution.experiments import bundled_retrainings, jobs, support_search, support_table
 from attribution.experiments.halves import random_half
+from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.study import STUDY_SEED, read_study, study_spec
 from attribution.explore import hubs
+from attribution.explore.opening_target import opening_targets
 from attribution.explore.targets import draw_stable_targets
 from attribution.features import knn, projection
 from attribution.files import change_json, write_array, write_json, write_table
@@ -544,6 +546,27 @@ def export_study(build: DemoBuild) -> None:
         seeds=[*support_search.SEEDS, *support_search.CONFIRM_SEEDS],
         recipe=RECIPE,
         hash=recipe.hash,
+    )
+
+
+def export_retrainings(build: DemoBuild, name: str | None = None) -> None:
+    """Writes what the store holds of the first target that a visitor sees under the model `name`, the own recipe if not
+    given: without the ranking's first images, beside the controls. Raises UserError where that is not trained yet."""
+    view = (build.of_model(name) if name else build).workspace
+    with ResultStore.for_workspace(view) as store:
+        flips = opening_targets(view)
+        specs = [retrain_spec(view, flip.target, flip.ranking, "remove", flip.k) for flip in flips]
+        specs = [spec for spec in specs if spec.missing(view, store) == 0]
+        if not specs:
+            raise UserError("no first target is retrained yet; `retrain` does it")
+        table = bundled_retrainings.table_of(view, store, specs)
+    (build.of_model(name) if name else build).record(
+        bundled_retrainings.PART,
+        tables={bundled_retrainings.FILE: table},
+        command="python -m attribution demo export-retrainings" + (f" --recipe {name}" if name else ""),
+        recipe=view.recipe,
+        hash=view.get_recipe().hash,
+        trainings=len(table),
     )
 
 

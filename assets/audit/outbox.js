@@ -8,13 +8,15 @@ const hub = (window.lineupAudit ??= {});
 class Outbox {
   constructor() {
     this.entries = [];
-    this.client = uid();
     this.count = 0;
     this.inFlightSince = 0; // 0: nothing waits for an answer
     this.late = false; // whether the server has not answered for long
   }
 
   get length() { return this.entries.length; }
+
+  // The name of this tab: kept over a reload, and no other tab's.
+  get client() { return hub.client; }
 
   // Sends all that is not written. While an answer is out, more is collected; it goes with the next one.
   // dataset: fingerprint of the data; seen: the newest entry of the log that is known here.
@@ -59,7 +61,8 @@ class Outbox {
     try {
       const kept = JSON.parse(sessionStorage.getItem(KEPT_UNDER) || "null");
       if (!kept || kept.of !== dataset) return [];
-      this.client = kept.client;
+      if (!hub.named) hub.client = kept.client;
+      hub.named = true;
       const here = new Set(this.entries.map((entry) => entry.uid));
       const restored = kept.pending.filter((entry) => !here.has(entry.uid));
       this.entries = [...restored, ...this.entries];
@@ -68,7 +71,27 @@ class Outbox {
   }
 }
 
-function uid() {
-  return [...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+// So many bytes by chance, in hex.
+function uid(bytes = 12) {
+  return [...crypto.getRandomValues(new Uint8Array(bytes))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+hub.client ??= uid();
+
+// A tab that was duplicated has copied what the other one keeps, its name included: the younger of two takes another.
+function watchForTwins() {
+  if (hub.twins || !window.BroadcastChannel) return;
+  const born = performance.timeOrigin;
+  hub.twins = new BroadcastChannel(KEPT_UNDER);
+  const tell = () => hub.twins.postMessage({ client: hub.client, born });
+  hub.twins.onmessage = ({ data }) => {
+    if (data.client !== hub.client) return;
+    if (data.born > born) tell();
+    else {
+      hub.client = uid();
+      hub.review?.draw(); // the other one is another tab now
+    }
+  };
+  tell();
 }
 

@@ -16,7 +16,8 @@ export default function (component) {
     review?.close();
     review = hub.review = new Review(parentElement);
   }
-  review.ask = (at) => setStateValue("at", { token: data.token, at, n: ++review.asks });
+  review.leave = (step) => setStateValue("go", { step, n: ++review.asks });
+  review.fetch = (at) => setStateValue("at", { token: data.token, at, n: ++review.asks });
   review.take(data);
   if (hub.answer) review.hear(hub.answer);
   return () => {
@@ -33,13 +34,16 @@ class Review {
     this.root = make("div", "audit");
     this.root.tabIndex = -1;
     this.root.setAttribute("role", "group");
-    this.root.setAttribute("aria-label", "the queue");
+    this.root.setAttribute("aria-label", "review queue");
     parent.append(this.pictures, this.root);
     this.decisions = new Decisions();
     this.outbox = this.decisions.outbox;
     this.asks = 0;
     this.held = false; // while a button is pressed or a character composed, nothing is drawn: it would be lost
     this.lines = []; // how good the detector has been so far
+    this.tabs = []; // other tabs that have just decided under the same name
+    this.hint = ""; // what the last key did, where it decided nothing
+    this.question = null; // {text, yes, run}: nothing else is done until it is answered
     this.marked = new Set();
     this.cursor = 0;
     this.key = this.key.bind(this);
@@ -93,6 +97,8 @@ class Review {
       if (place === null && data.mode !== "wall") while (this.decisions.unwritten.has(data.order[this.at])) this.at += 1;
       this.note = "";
       this.typed = null;
+      this.hint = "";
+      this.question = null;
     }
     this.decisions.learn(data.standing, data.upto);
     if (fresh) this.fetchMore();
@@ -108,13 +114,22 @@ class Review {
   hear(answer) {
     if (!this.data) return;
     this.error = answer.error;
+    this.tabs = answer.tabs || [];
     if (answer.queue === this.data.queue.number) {
       this.lines = answer.said.lines || [];
       this.decisions.learn(answer.changed, answer.upto);
     }
     const roundTrip = this.decisions.acknowledge(answer.acked);
     if (roundTrip !== null) this.root.dataset.roundTrip = String(roundTrip);
+    this.leaveWhenSaved();
     this.draw();
+  }
+
+  // To another step, once all is saved: of two parts that speak at once, Streamlit hears one.
+  leaveWhenSaved() {
+    if (!this.goal || (this.outbox.length && !this.outbox.late)) return;
+    this.leave(this.goal);
+    this.goal = null;
   }
 
   // -- decisions
@@ -125,10 +140,32 @@ class Review {
 
   get blind() { return this.data.queue.blind; }
 
-  decide(items, action, labels) {
-    if (!this.decisions.add(items, action, labels, this.note, this.at)) return;
-    this.note = "";
-    this.typed = null;
+  // Decides, or asks first where another tab's newer decisions would be changed; then(): once it is done.
+  decide(items, action, labels, then) {
+    const run = () => {
+      if (this.decisions.add(items, action, labels, this.note, this.at)) {
+        this.note = "";
+        this.typed = null;
+      }
+      then();
+    };
+    const others = this.decisions.decidedElsewhere(items, action, labels);
+    if (others.length) this.ask(overwriteQuestion(others, this.data.classes), "replace", run);
+    else run();
+  }
+
+  // Asks before it does something; nothing happens until it is answered, with Y, or with N or Escape.
+  ask(text, yes, run) {
+    this.question = { text, yes, run };
+    this.draw();
+  }
+
+  answer(yes) {
+    const { run } = this.question;
+    this.question = null;
+    if (yes) run();
+    this.root.focus({ preventScroll: true });
+    this.draw();
   }
 
   decideHere(action, label) {
@@ -136,17 +173,27 @@ class Review {
     if (!item) return; // still on its way: there is nothing on the screen to decide about
     if (this.data.mode === "wall") return this.decideMarked(action, label);
     if (action === "relabel" && (label === null || label === undefined)) return;
-    this.decide([item], action, [label]);
-    this.goTo(this.at + 1);
+    this.decide([item], action, [label], () => this.goTo(this.at + 1));
   }
 
+  // With nothing marked it marks the image that the cursor is at, and the next key decides.
   decideMarked(action, label) {
     const items = this.markedHere();
-    this.decide(items, action, items.map(() => label));
-    this.unmark(items);
+    if (!items.length) return this.markFirst();
+    this.decide(items, action, items.map(() => label), () => this.unmark(items));
   }
 
-  // The suggestion is right: of this image, of the marked ones, or of all on the wall that are not decided.
+  markFirst() {
+    const item = this.wall()[this.cursor];
+    if (!item) return;
+    this.marked.add(item.id);
+    this.anchor = this.cursor;
+    this.hint = `Image ${item.id} is marked: press the key again to decide.`;
+    this.draw();
+    this.root.querySelector(".tile.here")?.scrollIntoView({ block: "nearest" });
+  }
+
+  // The suggestion is right: of this image, of the marked ones, or, when confirmed, of all on the wall that are not decided.
   accept() {
     if (this.data.mode !== "wall") {
       const item = this.item();
@@ -155,15 +202,31 @@ class Review {
     }
     if (this.blind) return;
     const marked = this.markedHere();
-    const chosen = marked.length ? marked : this.wall().filter((item) => !this.decision(item.id));
-    this.decide(chosen, "relabel", chosen.map((item) => item.suggested));
-    this.unmark(chosen);
+    const chosen = marked.length ? marked : this.undecidedHere();
+    const run = () => this.decide(chosen, "relabel", chosen.map((item) => item.suggested), () => this.unmark(chosen));
+    if (marked.length) run();
+    else if (chosen.length) this.ask(allQuestion(chosen.length, this.unseen(chosen)), `decide all ${chosen.length}`, run);
+  }
+
+  undecidedHere() { return this.wall().filter((item) => !this.decision(item.id)); }
+
+  // How many of the images are not on the screen: above or below what the wall shows of itself.
+  unseen(items) {
+    const ids = new Set(items.map((item) => item.id));
+    const wall = this.root.querySelector(".wall").getBoundingClientRect();
+    const tiles = [...this.root.querySelectorAll(".wall .tile")];
+    return this.wall().filter((item, rank) => {
+      const box = tiles[rank]?.getBoundingClientRect();
+      const middle = box && (box.top + box.bottom) / 2;
+      return ids.has(item.id) && (!box || middle < wall.top || middle > Math.min(wall.bottom, window.innerHeight));
+    }).length;
   }
 
   markedHere() { return this.wall().filter((item) => this.marked.has(item.id)); }
 
   unmark(items) {
     for (const item of items) this.marked.delete(item.id);
+    this.hint = "";
     this.draw();
   }
 
@@ -182,6 +245,7 @@ class Review {
       this.fetchMore();
     }
     if (this.data && this.decisions.resendIfLate()) this.draw();
+    if (this.data) this.leaveWhenSaved();
   }
 
   // -- moving
@@ -192,6 +256,7 @@ class Review {
     if (this.data.mode === "wall" && there !== this.at) {
       this.cursor = 0;
       this.anchor = undefined;
+      this.hint = "";
     }
     this.at = there;
     this.fetchMore();
@@ -208,7 +273,7 @@ class Review {
     if (!wanted || this.asked) return;
     this.asked = Date.now();
     // Not in the same breath as a decision: of two parts that speak at once, Streamlit hears one.
-    setTimeout(() => this.ask(this.at), ASK_MS);
+    setTimeout(() => this.fetch(this.at), ASK_MS);
   }
 
   nextOpen() {
@@ -266,6 +331,10 @@ class Review {
     const wall = this.data.mode === "wall";
     const moves = wall ? { j: this.data.per, k: -this.data.per } : { j: 1, k: -1, ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
     const name = key.length === 1 ? key.toLowerCase() : key;
+    if (this.question) {
+      if (!repeat && (name === "y" || name === "n" || name === "Escape")) this.answer(name === "y");
+      return name !== "Tab"; // nothing else is decided before it is answered
+    }
     if (this.helping) {
       if (["h", "?", "Escape"].includes(name)) this.help(false);
       return true; // nothing is decided behind the help
@@ -279,7 +348,7 @@ class Review {
     const actions = {
       Enter: () => this.decideHere("keep"), s: () => this.decideHere("unsure"), x: () => this.decideHere("remove"),
       a: () => this.accept(), u: () => this.revise("undo"), y: () => this.revise("redo"), g: () => this.nextOpen(), h: () => this.help(true),
-      "?": () => this.help(true), n: () => this.root.querySelector(".note input")?.focus(), "/": () => this.type(""),
+      "?": () => this.help(true), e: () => this.export(), n: () => this.root.querySelector(".note input")?.focus(), "/": () => this.type(""),
     };
     const digit = /^[0-9]$/.test(name);
     if (!digit && !(name in actions)) return false;
@@ -290,6 +359,11 @@ class Review {
     return true;
   }
 
+  export() {
+    this.goal = "export";
+    this.leaveWhenSaved();
+  }
+
   wallKey(key, shift) {
     const items = this.wall();
     const tiles = [...this.root.querySelectorAll(".wall .tile")];
@@ -298,6 +372,7 @@ class Review {
     if (key in steps) {
       this.cursor = Math.max(0, Math.min(items.length - 1, this.cursor + steps[key]));
       if (shift) this.marked.add(items[this.cursor].id);
+      this.hint = "";
       this.draw();
       this.root.querySelector(".tile.here")?.scrollIntoView({ block: "nearest" });
       return true;
@@ -321,6 +396,7 @@ class Review {
     } else if (this.marked.has(items[rank].id)) this.marked.delete(items[rank].id);
     else this.marked.add(items[rank].id);
     this.anchor = this.cursor = rank;
+    this.hint = "";
     this.draw();
   }
 
@@ -379,16 +455,19 @@ class Review {
 
   click(event) {
     const node = event.target.closest("[data-do]");
-    if (!node) return;
+    if (!node || node.getAttribute("aria-disabled") === "true") return;
     this.held = false;
     const { do: what, value } = node.dataset;
     const number = Number(value);
+    if (this.question && !["yes", "no"].includes(what)) return;
     const actions = {
       keep: () => this.decideHere("keep"), unsure: () => this.decideHere("unsure"), remove: () => this.decideHere("remove"),
       class: () => this.decideHere("relabel", number), accept: () => this.accept(), undo: () => this.revise("undo"),
       redo: () => this.revise("redo"), next: () => this.press("j"), back: () => this.press("k"), open: () => this.nextOpen(),
       help: () => this.help(!this.helping), go: () => this.goTo(number), mark: () => this.mark(number, event.shiftKey),
       all: () => this.wallKey("*"), conflict: () => this.nextConflict(), type: () => this.type(""),
+      yes: () => this.answer(true), no: () => this.answer(false), export: () => this.export(),
+      tabs: () => { this.tabs.forEach((tab) => (hub.dismissed ??= new Set()).add(tab)); this.root.focus({ preventScroll: true }); this.draw(); },
     };
     actions[what]?.();
   }
@@ -403,12 +482,13 @@ class Review {
     const [from, to] = kept ? [focused.selectionStart, focused.selectionEnd] : [];
     const scrolled = this.root.querySelector(".wall")?.scrollTop;
     const tabbed = focused?.dataset?.do && this.root.contains(focused) ? `[data-do="${focused.dataset.do}"][data-value="${focused.dataset.value || ""}"]` : null;
-    const parts = [this.bar()];
+    const parts = [...this.tabWarning(), this.bar()];
     if (this.at >= this.data.order.length) parts.push(this.end());
     else parts.push(this.data.mode === "wall" ? this.drawWall() : this.image());
     parts.push(this.buttons());
     if (this.data.mode !== "wall") parts.push(this.film());
     if (this.helping) parts.push(helpSheet(this.data.mode));
+    if (this.question) parts.push(questionBox(this.question));
     this.root.replaceChildren(...parts);
     const wall = this.root.querySelector(".wall");
     if (wall && this.root.dataset.at === String(this.at)) wall.scrollTop = scrolled;
@@ -421,13 +501,24 @@ class Review {
     } else if (tabbed) this.root.querySelector(tabbed)?.focus({ preventScroll: true });
   }
 
+  // Where another tab has just decided under the same name.
+  tabWarning() {
+    const others = this.tabs.filter((tab) => tab !== hub.client && !hub.dismissed?.has(tab));
+    if (!others.length) return [];
+    const box = make("div", "warning");
+    box.setAttribute("role", "alert");
+    box.append(make("span", "", tabSentence(this.data.who)), actionButton("tabs", "", "OK", ""));
+    return [box];
+  }
+
   bar() {
     const bar = make("div", "bar");
     const { order } = this.data;
     bar.append(...progressParts(order.filter((image) => this.decision(image)).length, order.length));
     for (const text of this.lines) bar.append(make("span", "said", text));
     const conflicts = order.filter((image) => this.decision(image)?.conflict?.length).length;
-    if (conflicts) bar.append(actionButton("conflict", "", `${conflicts} with two answers`, "", "loud"));
+    if (conflicts) bar.append(actionButton("conflict", "", `${conflicts} conflict${conflicts > 1 ? "s" : ""}: show`, "", "loud"));
+    if (this.hint) bar.append(make("b", "hint", this.hint));
     const { length, late } = this.outbox;
     const warning = length && late ? `${length} not saved yet: the server does not answer; this page keeps trying` : "";
     const problem = this.error || warning;
@@ -441,7 +532,7 @@ class Review {
     const box = make("div", "focus");
     const item = this.item();
     if (!item) {
-      box.append(make("div", "coming", "This image is on its way."));
+      box.append(make("div", "coming", "Loading this image …"));
       return box;
     }
     const decision = this.decision(item.id);
@@ -461,9 +552,9 @@ class Review {
     wall.setAttribute("role", "listbox");
     wall.setAttribute("aria-activedescendant", `tile-${this.cursor}`);
     wall.setAttribute("aria-multiselectable", "true");
-    wall.setAttribute("aria-label", "images to mark");
+    wall.setAttribute("aria-label", "images of this wall");
     const items = this.wall();
-    if (!items.length) wall.append(make("div", "coming", "These images are on their way."));
+    if (!items.length) wall.append(make("div", "coming", "Loading these images …"));
     wall.append(...items.map((item, rank) => {
       const decision = this.decision(item.id);
       const state = { decision, here: rank === this.cursor, marked: this.marked.has(item.id), hidden: this.blind && !decision };
@@ -475,10 +566,9 @@ class Review {
   end() {
     const box = make("div", "end");
     const open = this.data.order.filter((image) => !this.decision(image)).length;
-    box.append(make("b", "", "The end of this queue."),
-      make("span", "", open ? ` ${open} of its images are not decided.` : " All of its images are decided. Take the corrections home, or see what they are worth, above."));
-    if (open) box.append(actionButton("open", "", "Go to the next one that is open", "G"));
-    box.append(actionButton("back", "", "Back", "K"));
+    box.append(make("b", "", "End of this queue."), make("span", "", open ? ` ${open} of its images are undecided.` : " All of its images are decided."));
+    if (open) box.append(actionButton("open", "", "Next undecided", "G"));
+    box.append(actionButton("back", "", "Previous", "K"), actionButton("export", "", "Export the corrections", "E"));
     return box;
   }
 
@@ -490,9 +580,10 @@ class Review {
     if (wall) {
       for (const action of ["keep", "unsure", "remove"]) setOff(actions.querySelector(`[data-do=${action}]`), !marked);
       labels.querySelectorAll("button").forEach((button) => setOff(button, !marked));
+      if (!this.blind) setOff(actions.querySelector("[data-do=accept]"), !marked && !this.undecidedHere().length);
     }
     const box = make("div", "buttons");
-    box.append(labels, actions);
+    box.append(labels, actions, keyLine(this.data.mode));
     return box;
   }
 
@@ -504,32 +595,33 @@ class Review {
       const given = mode !== "wall" && this.at < this.data.order.length ? this.item()?.given : undefined;
       classes.forEach((name, c) => line.append(actionButton("class", c, name, String(c), c === given ? "given" : "")));
     }
+    line.append(this.noteInput());
     return line;
   }
 
   actionButtons(wall, marked) {
     const line = make("div", "line");
     const count = marked ? ` (${marked})` : "";
-    line.append(actionButton("keep", "", `given is right${count}`, "Enter"));
-    if (!this.blind || !wall) line.append(actionButton("accept", "", wall && !marked ? "accept all suggestions" : `accept suggestion${count}`, "A"));
-    const undo = actionButton("undo", "", "undo", "U"), redo = actionButton("redo", "", "redo", "Y");
+    line.append(actionButton("keep", "", `Keep label${count}`, "Enter"));
+    if (!this.blind || !wall) line.append(actionButton("accept", "", wall && !marked ? `Accept all ${this.undecidedHere().length} suggestions …` : `Accept suggestion${count}`, "A"));
+    const undo = actionButton("undo", "", "Undo", "U"), redo = actionButton("redo", "", "Redo", "Y");
     setOff(undo, !this.decisions.done.length);
     setOff(redo, !this.decisions.undone.length);
-    line.append(actionButton("unsure", "", `unsure${count}`, "S"), actionButton("remove", "", `remove${count}`, "X"), undo, redo);
-    if (wall) line.append(actionButton("all", "", marked ? "mark none" : "mark all", "*"));
-    line.append(actionButton("back", "", wall ? "previous wall" : "previous", "K"), actionButton("next", "", wall ? "next wall" : "next", "J"),
-      actionButton("open", "", "next open", "G"), actionButton("help", "", "help", "H"), this.noteInput());
+    line.append(actionButton("unsure", "", `Unsure${count}`, "S"), actionButton("remove", "", `Remove image${count}`, "X"), undo, redo);
+    if (wall) line.append(actionButton("all", "", marked ? "Mark none" : "Mark all", "*"));
+    line.append(actionButton("back", "", wall ? "Previous wall" : "Previous", "K"), actionButton("next", "", wall ? "Next wall" : "Next", "J"),
+      actionButton("open", "", "Next undecided", "G"), actionButton("export", "", "Export", "E"), actionButton("help", "", "All keys", "H"));
     return line;
   }
 
   noteInput() {
     const note = make("label", "note");
-    note.append(make("kbd", "", "N"), "note ");
+    note.append(make("kbd", "", "N"), "Note ");
     const input = make("input");
     input.type = "text";
     input.maxLength = 500;
     input.value = this.note || "";
-    input.placeholder = "why, for the next decision";
+    input.placeholder = "reason for the next decision";
     input.addEventListener("input", () => { this.note = input.value; });
     note.append(input);
     return note;
@@ -538,14 +630,14 @@ class Review {
   classInput() {
     const box = make("div", "types");
     if (this.typed === null) {
-      box.append(actionButton("type", "", `another class (${this.data.classes.length})`, "/"));
+      box.append(actionButton("type", "", `Another label (${this.data.classes.length.toLocaleString("en")} classes)`, "/"));
       return box;
     }
     const input = make("input");
     input.type = "text";
     input.value = this.typed;
     input.placeholder = "number or name";
-    input.setAttribute("aria-label", "class: number or name");
+    input.setAttribute("aria-label", "label: number or name of a class");
     input.addEventListener("input", () => { this.typed = input.value; this.chooseFirst(); this.listMatches(); });
     this.matchList = make("div", "found");
     box.append(input, this.matchList);
@@ -556,7 +648,7 @@ class Review {
   listMatches() {
     this.matchList.replaceChildren(...this.matches().map((c, i) =>
       actionButton("class", c, `${c} ${this.data.classes[c]}`, "", i === this.choice ? "given" : "")));
-    if (!this.matchList.childElementCount) this.matchList.append(make("span", "faint", "no class of that name"));
+    if (!this.matchList.childElementCount) this.matchList.append(make("span", "faint", "No class of that name"));
   }
 
   film() {

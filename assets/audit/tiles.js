@@ -2,16 +2,22 @@
 
 const SIGNS = { keep: "✓", relabel: "→", remove: "×", unsure: "?" };
 const HELP = [
-  ["0 – 9", "the image is of this class (over 10 classes: type a number or a name)"],
-  ["Enter", "the given label is right"], ["S", "unsure"], ["X", "remove it from training"],
-  ["A", "the suggested label is right"], ["U", "undo"], ["Y", "redo"],
-  ["J, ↓, →", "next"], ["K, ↑, ←", "previous"], ["G", "the next one that is not decided"],
-  ["N", "a note for the next decision"], ["H", "this help"],
+  ["0 – 9", "change the label to this class (more than 10 classes: type a number or a name)"],
+  ["Enter", "keep the label"], ["A", "accept the suggested label"], ["S", "unsure"], ["X", "remove the image from training"],
+  ["U", "undo"], ["Y", "redo"],
 ];
-const WALL_HELP = [
-  ["click, Space", "mark an image (Shift: all up to it)"], ["arrows", "move"], ["*", "mark all, or none"],
-  ["J, K", "next wall, previous wall"],
-];
+const ENDS = [["G", "next undecided"], ["N", "a note for the next decision"], ["E", "export the corrections (step 2)"], ["H", "these keys"]];
+const MOVES = {
+  one: [["J, ↓, →", "next image (J is next in Debug, too)"], ["K, ↑, ←", "previous image"]],
+  wall: [
+    ["click, Space", "mark an image (Shift: all up to it)"], ["*", "mark all, or none"], ["arrows", "move (Shift: mark, too)"],
+    ["J, K", "next wall, previous wall (J is next in Debug, too)"],
+  ],
+};
+const KEY_LINE = {
+  one: "Keys: J next, K previous, as in Debug; each decision goes on to the next image. H shows all keys.",
+  wall: "Keys act on the marked images; with none marked, a key marks the one in the frame first. Space marks, arrows move, J next wall, K previous wall. H shows all keys.",
+};
 
 // A button that the review's `click` acts on: `action` is a key of its actions. more: further classes.
 function actionButton(action, value, text, key, more = "") {
@@ -44,7 +50,7 @@ function progressParts(decided, total) {
 function enlargedImage(data, item) {
   const picture = pic(data.pictures, item.picture, data.bigScale, "pictures big");
   picture.setAttribute("role", "img");
-  picture.setAttribute("aria-label", `training image ${item.id}, given label ${data.classes[item.given]}, enlarged`);
+  picture.setAttribute("aria-label", `training image ${item.id}, label ${data.classes[item.given]}, enlarged`);
   return picture;
 }
 
@@ -52,15 +58,15 @@ function enlargedImage(data, item) {
 function labelsLine(data, item, hidden) {
   const { classes, queue } = data;
   const line = make("div", "labels");
-  line.append(make("span", "faint", "given"), make("b", "given", classes[item.given]));
+  line.append(make("span", "faint", "label"), make("b", "given", classes[item.given]));
   if (hidden) {
-    line.append(make("span", "faint", "suggestion hidden until you decide"));
+    line.append(make("span", "faint", "Suggestion hidden until you decide"));
     return line;
   }
   if (item.suggested !== null && item.suggested !== item.given) {
-    line.append(make("span", "faint", "suggested"), make("b", "suggested", classes[item.suggested]));
-  } else if (!item.note) line.append(make("span", "faint", "no other label is suggested"));
-  line.append(make("span", "faint place", item.note || `place ${item.place} of ${data.of_all} by ${queue.detector}, ${item.score}`));
+    line.append(make("span", "faint", "suggested label"), make("b", "suggested", classes[item.suggested]));
+  } else if (!item.note) line.append(make("span", "faint", "No other label suggested"));
+  line.append(make("span", "faint place", item.note || `suspicion rank ${item.place} of ${data.of_all} (${queue.detector}, score ${item.score})`));
   return line;
 }
 
@@ -68,18 +74,23 @@ function labelsLine(data, item, hidden) {
 function decisionLine(decision, item, classes) {
   const line = make("div", "stands");
   if (!decision) {
-    line.append(make("span", "faint", "not decided"));
+    line.append(make("span", "faint", "Not decided yet"));
     return line;
   }
-  const words = (one) => ({ keep: "the given label is right", relabel: `it is ${classes[one.label]}`, remove: "removed", unsure: "unsure" }[one.action]);
-  line.append(make("b", "", `${SIGNS[decision.action]} ${words(decision)}`), make("span", "faint", ` by ${decision.who}`));
+  const words = (one) => decisionWords(one, classes);
+  const elsewhere = decision.tab && decision.tab !== hub.client ? ", in another tab" : "";
+  line.append(make("b", "", `${SIGNS[decision.action]} ${words(decision)}`), make("span", "faint", ` by ${decision.who}${elsewhere}`));
   if (decision.reason) line.append(make("span", "faint", ` · ${decision.reason}`));
-  if (item.control) line.append(make("span", "faint", " · a random control"));
+  if (item.control) line.append(make("span", "faint", " · random control"));
   if (decision.conflict?.length) {
     const others = decision.conflict.map((other) => `${other.who}: ${words(other)}${other.reason ? ` (${other.reason})` : ""}`).join("; ");
-    line.append(make("div", "loud", `Two answers. ${others}. Decide again, and yours settles it; until then nothing is corrected.`));
+    line.append(make("div", "loud", `Conflicting decisions. ${others}. Decide again to settle it; until then this label is not corrected.`));
   }
   return line;
+}
+
+function decisionWords(decision, classes) {
+  return { keep: "label kept", relabel: `label changed to ${classes[decision.label]}`, remove: "removed from training", unsure: "unsure" }[decision.action];
 }
 
 // What speaks for and against a label.
@@ -99,7 +110,7 @@ function evidenceBox(data, item, hidden) {
       at, words: `validation image ${image}, ${classes[label]}`, differs: predicted !== null && label !== predicted,
       caption: label === predicted || predicted === null ? classes[label] : `${classes[label]} → ${classes[predicted]}`,
     }));
-    box.append(fact(sources.harmed, tiles.length ? tileRow(data, "harms", tiles) : make("div", "faint", "none")));
+    box.append(fact(sources.harmed, tiles.length ? tileRow(data, "harms", tiles) : make("div", "faint", "None")));
   }
   return box;
 }
@@ -160,7 +171,7 @@ function wallTile(data, item, rank, { decision, here, marked, hidden }) {
   tile.setAttribute("aria-label", tile.title);
   tile.append(pic(data.tiles, item.at, data.scale, "tiles"));
   if (decision) tile.append(signSpan(decision));
-  const outcomes = { relabel: () => `→ ${classes[decision.label]}`, remove: () => "removed", keep: () => "is right", unsure: () => "unsure" };
+  const outcomes = { relabel: () => `→ ${classes[decision.label]}`, remove: () => "removed", keep: () => "kept", unsure: () => "unsure" };
   const below = decision ? outcomes[decision.action]() : change === classes[item.given] ? "" : `→ ${classes[item.suggested]}`;
   tile.append(make("span", "caption", classes[item.given]), make("span", "caption then", below));
   return tile;
@@ -181,8 +192,39 @@ function helpSheet(mode) {
   sheet.setAttribute("role", "region");
   sheet.setAttribute("aria-label", "keys");
   const table = make("dl");
-  for (const [keys, words] of [...HELP, ...(mode === "wall" ? WALL_HELP : [])]) table.append(make("dt", "", keys), make("dd", "", words));
-  sheet.append(make("b", "", "Keys"), table, actionButton("help", "", "close", "H"));
+  for (const [keys, words] of [...HELP, ...MOVES[mode], ...ENDS]) table.append(make("dt", "", keys), make("dd", "", words));
+  sheet.append(make("b", "", "Keys"), table, actionButton("help", "", "Close", "H"));
   return sheet;
+}
+
+// The line under the buttons that says the most needed keys.
+function keyLine(mode) { return make("div", "faint keys", KEY_LINE[mode]); }
+
+// question: {text, yes (what the first button says)}
+function questionBox({ text, yes }) {
+  const box = make("div", "question");
+  box.setAttribute("role", "alertdialog");
+  box.setAttribute("aria-label", text);
+  const line = make("div", "line");
+  line.append(actionButton("yes", "", `Yes, ${yes}`, "Y"), actionButton("no", "", "No, go back", "N"));
+  box.append(make("b", "", text), line);
+  return box;
+}
+
+// n: images of a wall that one key would decide; hidden: how many of them are not on the screen.
+function allQuestion(n, hidden) {
+  const below = hidden ? ` ${hidden} ${hidden > 1 ? "are" : "is"} below the scroll.` : "";
+  return `Decide all ${n} images shown?${below} Each gets its suggested label; one undo (U) takes all of it back.`;
+}
+
+// others: decisions that another tab made and that would be changed.
+function overwriteQuestion(others, classes) {
+  const [first] = others;
+  if (others.length > 1) return `${others.length} of these images were decided in another tab after this page was opened. Replace those decisions?`;
+  return `${first.who} decided this image in another tab after this page was opened: ${decisionWords(first, classes)}. Replace that decision?`;
+}
+
+function tabSentence(who) {
+  return `Another tab has decided as ${who} in the last 5 minutes. If it is still open, close it, or enter another name here: under one name nobody can tell later whose decision was whose.`;
 }
 

@@ -130,7 +130,7 @@ def export_corrections(
     entries = decisions.entries()
     if not entries:
         raise UserError(
-            f"nothing was decided about the labels of {ws.name} yet; decide on the Audit page, or import corrections"
+            f"nothing was decided about the labels of {ws.name} yet; decide in Clean labels, or import corrections"
         )
     fold = DecisionFold()
     fold.add(entries)

@@ -20,7 +20,8 @@ SUSPICIOUS_SHARE = 0.10  # of all training images: the most suspicious ones
 class Suspect:
     """A training image. given: its label; suggestion: what it would be instead (`review_queue.suggested_labels`), the
     given one where there is no other; score: its suspicion; suspicion_rank: among all training images, from 1;
-    rankings: those that name it."""
+    rankings: those that name it, and places: where each does, from 1; is_related: whether it argues for this error: its
+    label is the class predicted, or its suggestion the true one."""
 
     image: int
     given: int
@@ -28,15 +29,23 @@ class Suspect:
     score: float
     suspicion_rank: int
     rankings: tuple[str, ...]
+    places: tuple[int, ...]
+    is_related: bool
+
+    @property
+    def accuser(self) -> tuple[str, int]:
+        """The ranking that names it first, and its place there."""
+        return min(zip(self.rankings, self.places), key=lambda named: named[1])
 
 
 def find_suspects(workspace: Workspace, target: int, detector: str) -> list[Suspect]:
-    """The suspects of a wrong prediction, most suspicious first.
+    """The suspects of a wrong prediction: related ones first, by influence x suspicion.
 
     Each signed ranking names its K_PER_RANKING most harmful images, and each default similarity
     (`rankings.default_rankings`) its nearest ones of the predicted class (`base.most_harmful`); suspects are those of
     them that are among the SUSPICIOUS_SHARE most suspicious of all. A ranking that does not rank for the target names
-    none.
+    none. They are ordered by the product of two ranks, in suspicion and in influence; the latter is the mean place in
+    the rankings' lists, K_PER_RANKING + 1 in one that does not name the image.
 
     Raises UserError for an unknown target or detector, where there are no base models, and for a target that they read
     right.
@@ -49,24 +58,26 @@ def find_suspects(workspace: Workspace, target: int, detector: str) -> list[Susp
             f"target {target} is predicted right, as {workspace.classes[label]}; suspects are of wrong predictions"
         )
     stored, named = detectors.load(workspace, detector), {}
-    for name in accusing_rankings(workspace):
-        if target in workspace.ranking(name).targets:
-            for image in most_harmful(workspace.ranking(name), target, K_PER_RANKING):
-                named.setdefault(int(image), []).append(name)
+    lists = [name for name in accusing_rankings(workspace) if target in workspace.ranking(name).targets]
+    for name in lists:
+        for place, image in enumerate(most_harmful(workspace.ranking(name), target, K_PER_RANKING), 1):
+            named.setdefault(int(image), {})[name] = place
     order = label_detection.suspicion_order(stored.scores)[: count_suspicious(workspace)].tolist()
     suggestion = review_queue.suggested_labels(workspace, stored)
-    return [
-        Suspect(
-            image,
-            int(workspace.train_labels[image]),
-            int(suggestion[image]),
-            float(stored.scores[image]),
-            rank,
-            tuple(named[image]),
-        )
-        for rank, image in enumerate(order, 1)
-        if image in named
-    ]
+    found = []
+    for rank, image in enumerate(order, 1):
+        if image in named:
+            given, other = int(workspace.train_labels[image]), int(suggestion[image])
+            is_related = given == predicted or (other == label and other != given)
+            score, places = float(stored.scores[image]), named[image]
+            found.append(Suspect(image, given, other, score, rank, tuple(places), tuple(places.values()), is_related))
+    return sorted(found, key=lambda suspect: (not suspect.is_related, _rank_product(suspect, len(lists))))
+
+
+def _rank_product(suspect: Suspect, n_lists: int) -> float:
+    """Rank in suspicion times mean place in the lists of the rankings."""
+    unnamed = (n_lists - len(suspect.places)) * (K_PER_RANKING + 1)
+    return suspect.suspicion_rank * (sum(suspect.places) + unnamed) / n_lists
 
 
 def accusing_rankings(workspace: Workspace) -> list[str]:

@@ -95,7 +95,7 @@ GROUPS = {
         "Rankings of your own: build, add, list, remove.",
         [build.rankings_build, own_ranking.rankings_add, own_ranking.rankings_list, own_ranking.rankings_remove],
     ),
-    "demo": ("The bundled demo workspace.", [build.demo_build, build.demo_export_study]),
+    "demo": ("The bundled demo workspace.", [build.demo_build, build.demo_export_study, build.demo_export_retrainings]),
     "detectors": (
         "Detectors of mislabeled training images: build, list, remove.",
         [audit.detectors_build, audit.detectors_list, audit.detectors_remove],

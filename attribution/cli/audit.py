@@ -96,7 +96,7 @@ def detectors_remove(name: Annotated[str, typer.Argument(help="One of yours.")],
 
 def faults(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
     """Training images that are dark, blurred, of an odd size or shape, nearly one colour, or there twice, by
-    cleanvision (of the extra `faults`); the Audit page then makes queues of them."""
+    cleanvision (of the extra `faults`); Clean labels then makes queues of them."""
     ws.check_can_add(picture_faults.STORED.name)
     start = time.perf_counter()
     found = with_progress(picture_faults.compute, ws)

@@ -1,5 +1,5 @@
 """Commands that build: base, features and halves train, features embed and project, rankings build, demo build and
-export-study."""
+export-study, demo export-retrainings."""
 
 import time
 from pathlib import Path
@@ -47,6 +47,18 @@ def demo_export_study(
 
     build = DemoBuild(out, None, print_line, None)
     export_head_study(build, recipe) if recipe else export_study(build)
+
+
+def demo_export_retrainings(
+    out: Annotated[Path, typer.Option(help="The demo workspace's folder.")] = DEMO,
+    recipe: Annotated[
+        str | None, typer.Option(help="Under this head; under the demo's own recipe if not given.")
+    ] = None,
+):
+    """Write the retrainings of the first target a visitor sees into the demo workspace."""
+    from attribution.demo import DemoBuild, export_retrainings
+
+    export_retrainings(DemoBuild(out, None, print_line, None), recipe)
 
 
 def base_train(
@@ -142,7 +154,7 @@ def features_project(
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
-    """The map of a feature set: all images in two dimensions, kept for the Map page."""
+    """The map of a feature set: all images in two dimensions, kept for the map in Debug."""
     from attribution.features import projection
     from attribution.workspace.provenance import command_provenance
 

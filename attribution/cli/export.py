@@ -41,7 +41,7 @@ def export_figure(
     what: Annotated[
         str,
         typer.Option(
-            help="lineup, or a chart of Methods: supports, lds, agreement, lds-supports, conditioning, calibration, "
+            help="lineup, or a chart of Compare: supports, lds, agreement, lds-supports, conditioning, calibration, "
             "compute, cost, features, adaptive-supports, support-transfer."
         ),
     ] = LINEUP,
@@ -59,7 +59,7 @@ def export_figure(
     protocol: Annotated[str | None, typer.Option(help="Of supports, lds-supports: the study's.")] = None,
     ws: WorkspaceOption = DEMO,
 ):
-    """The lineup of a target, or a chart of Methods as stored, as a figure, or as the table behind it."""
+    """The lineup of a target, or a chart of Compare as stored, as a figure, or as the table behind it."""
     from attribution.explore.lineup import lineup_rows
     from attribution.export import charts, lineup_figure
     from attribution.export.charts import stored
@@ -107,7 +107,7 @@ def export_report(
     k: Cut = None,
     ws: WorkspaceOption = DEMO,
 ):
-    """A target's lineup and verdicts, and all that Methods knows, as one HTML file that opens anywhere."""
+    """A target's lineup and verdicts, and all that Compare knows, as one HTML file that opens anywhere."""
     from attribution.explore.lineup import lineup_rows
     from attribution.export import report
     from attribution.store.results import ResultStore

@@ -100,7 +100,7 @@ def show(
     dense: Dense = None,
     force: Force = False,
     port: Annotated[int, whole_option("--port", 1, 65535, "Where to serve the lineup.")] = 8501,
-    serve: Annotated[bool, typer.Option("--serve/--no-serve", help="Open Explore with it.")] = True,
+    serve: Annotated[bool, typer.Option("--serve/--no-serve", help="Open Debug with it.")] = True,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
@@ -325,7 +325,7 @@ def _import_corrections(ws: Workspace, path: Path, who: str | None, as_json: boo
         f"{answer['skipped']:,} in conflict in the file were passed over"
     ]
     if answer["conflicts"]:
-        lines.append(f"{answer['conflicts']:,} differ from what was decided here; settle them on the Audit page")
+        lines.append(f"{answer['conflicts']:,} differ from what was decided here; settle them in Clean labels")
     print_answer(as_json, answer, *lines)
 
 

@@ -28,7 +28,6 @@ from attribution.cli.evaluate import evaluate_supports, evaluate_transfer
 from attribution.errors import UserError
 from attribution.experiments import jobs, planned, pruning, support_search, support_table
 from attribution.experiments.disjoint import MAX_SUPPORTS, disjoint_spec
-from attribution.experiments.prefixes import CONTROL_DRAWS
 from attribution.experiments.retrain import RetrainSpec, retrain_spec
 from attribution.experiments.spec import SEEDS
 from attribution.experiments.study import STUDY_SEED, study_spec
@@ -55,7 +54,10 @@ OptionalRanking = Annotated[str | None, typer.Option(help="The ranking's name; `
 RemoveImages = Annotated[str | None, typer.Option(help="Remove these images, such as 3,7,10-12.")]
 RelabelImages = Annotated[str | None, typer.Option(help="Give these images a wrong label.")]
 Seeds = Annotated[int, whole_option("--seeds", 1, limits.MAX_SEEDS, "Trainings an edit.")]
-Draws = Annotated[int, whole_option("--draws", 0, limits.MAX_DRAWS, "Random controls of the same classes.")]
+Draws = Annotated[
+    int | None,
+    whole_option("--draws", 0, limits.MAX_DRAWS, "Random controls of the same classes; 1, and 20 under a head."),
+]
 
 
 def _read_count(text: object) -> int:
@@ -72,7 +74,7 @@ def retrain(
     remove: RemoveImages = None,
     relabel: RelabelImages = None,
     seeds: Seeds = len(SEEDS),
-    draws: Draws = CONTROL_DRAWS,
+    draws: Draws = None,
     with_duplicates: Annotated[
         bool, typer.Option("--with-duplicates", help="Remove near-duplicates of the images, too.")
     ] = False,
@@ -124,7 +126,7 @@ def retrain_plan(
     remove: RemoveImages = None,
     relabel: RelabelImages = None,
     seeds: Seeds = len(SEEDS),
-    draws: Draws = CONTROL_DRAWS,
+    draws: Draws = None,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
@@ -304,7 +306,7 @@ def _asked_spec(
     remove: str | None,
     relabel: str | None,
     seeds: int,
-    draws: int,
+    draws: int | None,
     recipe: str | None,
     groups: dict | None = None,
 ) -> RetrainSpec:

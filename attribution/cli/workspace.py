@@ -86,7 +86,7 @@ def workspace_create(
         lines.append(f"with it come the rankings {', '.join(rankings)}")
     exact = copies.load(ws)["exact"]
     if exact["pairs"]:
-        lines.append(f"{copies.exact_text(ws, exact)}; see them: duplicates --between train-val, or the Workspace page")
+        lines.append(f"{copies.exact_text(ws, exact)}; see them: duplicates --between train-val, or Data & jobs")
     earlier = earlier_workspaces(ws)
     for other in earlier:
         lines.append(
@@ -158,7 +158,7 @@ def workspace_carry_over(
         f"class that is not here, {answer['skipped']:,} were in conflict"
     ]
     if answer["conflicts"]:
-        lines.append(f"{answer['conflicts']:,} differ from what was decided here; settle them on the Audit page")
+        lines.append(f"{answer['conflicts']:,} differ from what was decided here; settle them in Clean labels")
     print_answer(as_json, answer, *lines)
 
 

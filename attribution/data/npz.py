@@ -10,7 +10,7 @@ import re
 import zipfile
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -105,12 +105,13 @@ class _Rows:
 def load(
     root: Path | None,
     *,
+    skip_corrupt: bool = False,
     side: int | None = None,
     val_share: float | None = None,
     progress: Callable | None = None,
 ) -> DataSet:
-    """The images in the `.npz` archive `root`, or in the `.npy` files of the folder `root`. side, val_share, progress:
-    as in `objects.from_objects`.
+    """The images in the `.npz` archive `root`, or in the `.npy` files of the folder `root`. Options as in
+    `objects.from_objects`.
 
     An array is of the split that its name says, and of all images where no name says one; without validation images
     `val_share` is held out. An array of text that is called classes or names has the class names. Raises UserError
@@ -121,10 +122,9 @@ def load(
     place, entries = _list_arrays(given)
     parts, classes, skipped = _choose(place, entries)
     train, val = (part and (_Rows(part[0]), np.asarray(_Rows(part[1]))) for part in parts)
-    found = from_objects(train, val, classes, given.stem, progress, side=side, val_share=val_share)
-    return DataSet(
-        found.name, found.classes, found.train, found.val, skipped=skipped, sizes=found.sizes, notes=found.notes
-    )
+    options = {"side": side, "val_share": val_share, "skip_corrupt": skip_corrupt}
+    found = from_objects(train, val, classes, given.stem, progress, **options)
+    return replace(found, skipped=(*found.skipped, *skipped))
 
 
 def _list_arrays(given: Path) -> tuple[Path, list[_Entry]]:

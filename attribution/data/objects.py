@@ -39,6 +39,7 @@ def from_objects(
     *,
     side: int | None = None,
     val_share: float | None = None,
+    skip_corrupt: bool = False,
 ) -> DataSet:
     """The data set that two objects are, the training and the validation images.
 
@@ -49,8 +50,9 @@ def from_objects(
 
     val: None to hold `val_share` of each class back, or a tenth. classes: names; None for those that the objects know,
     else as `number_classes` finds them. side: pixels of a side of the images, None for what `encoded.common_shape`
-    says. progress(text, done, total). Raises UserError for what is no such object, for pixels of another scale, for
-    images that are not the same when they are read again, and for labels that are no classes.
+    says. skip_corrupt: leave out images that cannot be read, or hold NaN or infinity. progress(text, done, total).
+    Raises UserError for what is no such object, for such images otherwise, for pixels of another scale, for images that
+    are not the same when they are read again, and for labels that are no classes.
     """
     if isinstance(train, Mapping) and val is None:
         train, val = _parts_of(train)
@@ -64,19 +66,28 @@ def from_objects(
         raise UserError("there are no training images; give an object that has them")
     if empty := [part.what for part in parts if not len(part)]:
         raise UserError(f"there are no {empty[0]} images; give some")
-    collector, labels, notes = PixelCollector(side), [], []
-    total = sum(len(part) for part in parts)
+    collector, labels, places, notes, broken = PixelCollector(side), [], [], [], []
+    done, total = 0, sum(len(part) for part in parts)
     for part in parts:
-        for image, label in part.read():
-            collector.add(image)
-            labels.append(label)
-            if progress and (len(collector) % BLOCK == 0 or len(collector) == total):
-                progress("reading images", len(collector), total)
+        for i, (image, label) in enumerate(part.read(skip_corrupt)):
+            if isinstance(image, BrokenError):
+                broken.append(f"{part.what} image {i} ({image.why})")
+            else:
+                collector.add(image)
+                labels.append(label)
+                places.append((part, i))
+            done += 1
+            if progress and (done % BLOCK == 0 or done == total):
+                progress("reading images", done, total)
         notes += part.notes()
-    n_train = len(parts[0])
+    if not labels:
+        raise UserError(f"no image can be read, {broken[0]} the first of them; mend the data set")
+    n_train = sum(part is parts[0] for part, _ in places)
+    index = np.array([i for _, i in places])
 
-    def describe(i: int) -> str:
-        return f"{parts[i >= n_train].what} image {i - n_train * (i >= n_train)}"
+    def describe(row: int) -> str:
+        part, i = places[row]
+        return f"{part.what} image {i}"
 
     known = next((names for part in parts if (names := part.classes())), None)
     numbers, names = number_classes(labels, known if classes is None else classes, name, describe)
@@ -84,12 +95,22 @@ def from_objects(
     if val is None:
         chosen = draw_validation(numbers, share)
         splits = [
-            Split(select(images, ids), numbers[ids], index=ids)
+            Split(select(images, ids), numbers[ids], index=index[ids])
             for ids in (np.flatnonzero(~chosen), np.flatnonzero(chosen))
         ]
     else:
-        splits = [Split(images[rows], numbers[rows]) for rows in (slice(n_train), slice(n_train, None))]
-    return DataSet(name, names, *splits, sizes=sizes, notes=tuple(dict.fromkeys(notes)))
+        splits = [
+            Split(images[rows], numbers[rows], index=index[rows]) for rows in (slice(n_train), slice(n_train, None))
+        ]
+    return DataSet(name, names, *splits, skipped=tuple(broken), sizes=sizes, notes=tuple(dict.fromkeys(notes)))
+
+
+class BrokenError(UserError):
+    """An image that cannot be read, and could be left out. why: in a few words."""
+
+    def __init__(self, sentence: str, why: str):
+        super().__init__(sentence)
+        self.why = why
 
 
 class Scale:
@@ -110,11 +131,7 @@ class Scale:
             raise UserError(f"pixels of {self.source} are {pixels.dtype}; give whole numbers from 0 to 255")
         low, high = pixels.min(), pixels.max()
         if not (low >= 0 and high <= 255):
-            said = "NaN" if low != low else f"from {low:.4g} to {high:.4g}"
-            raise UserError(
-                f"pixels of {self.source} are {said}; give whole numbers from 0 to 255 or fractions from 0 to 1, "
-                "before any normalisation"
-            )
+            raise self._error(low, high)
         if pixels.dtype.kind != "f":
             return pixels.astype(np.uint8)
         if self.fractions is None and high > 0:
@@ -127,6 +144,26 @@ class Scale:
                 "fractions from 0 to 1, before any normalisation"
             )
         return pixels.astype(np.uint8)
+
+    def _error(self, low, high) -> UserError:
+        """What to do with pixels from `low` to `high`, which are neither."""
+        if not (np.isfinite(low) and np.isfinite(high)):
+            return self.broken_error()
+        pixels = f"pixels of {self.source} are from {low:.4g} to {high:.4g}"
+        if low < 0:
+            return UserError(
+                f"{pixels}, as after a normalisation; take it out of the dataset's transforms (torchvision: Normalize) "
+                "or undo it (times the standard deviation, plus the mean), so that they are from 0 to 1"
+            )
+        return UserError(
+            f"{pixels}; divide them by the largest value that they may have (65,535 of 16 bits, 4,095 of 12), so that "
+            "they are fractions from 0 to 1, or read them from a folder of picture files, where 16 bits are known"
+        )
+
+    def broken_error(self) -> "BrokenError":
+        """For an image with a pixel that is no number."""
+        said = "NaN or infinity"
+        return BrokenError(f"pixels of {self.source} hold {said}; mend those images, or leave them out", said)
 
     def notes(self) -> list[str]:
         """A line on what was assumed of the pixels; none for bytes."""
@@ -172,14 +209,23 @@ class _Arrays:
     def __len__(self) -> int:
         return len(self._labels)
 
-    def read(self) -> Iterator[tuple[np.ndarray, object]]:
-        """Images, uint8 [H, W] or [H, W, 3], and labels as they were given."""
-        if self._images.dtype.kind == "f":  # decided by all images: a dark one may have no value above 1
-            self._scale.fractions = bool(max(block.max() for block in self._blocks()) <= 1)
+    def read(self, skip_corrupt: bool) -> Iterator[tuple["np.ndarray | BrokenError", object]]:
+        """Images, uint8 [H, W] or [H, W, 3], and labels as they were given; with skip_corrupt, the error in place of an
+        image that cannot be read."""
+        is_float = self._images.dtype.kind == "f"
+        if is_float:  # decided by all images: a dark one may have no value above 1
+            highest = max(block.max(initial=0, where=np.isfinite(block)) for block in self._blocks())
+            self._scale.fractions = bool(highest <= 1)
         labels = iter(self._labels)
         for block in self._blocks():
-            for pixels, label in zip(self._scale.to_bytes(block), labels):
-                yield to_image(pixels, self._source, self._channels_first), label
+            broken = ~np.isfinite(block).reshape(len(block), -1).all(1) if is_float and skip_corrupt else []
+            if np.any(broken):
+                block = np.where(broken.reshape(-1, *[1] * (block.ndim - 1)), 0, block)
+            for i, (pixels, label) in enumerate(zip(self._scale.to_bytes(block), labels)):
+                if np.any(broken) and broken[i]:
+                    yield self._scale.broken_error(), label
+                else:
+                    yield to_image(pixels, self._source, self._channels_first), label
 
     def _blocks(self) -> Iterator[np.ndarray]:
         size = math.prod(self._images.shape[1:]) * self._images.dtype.itemsize
@@ -216,15 +262,21 @@ class _Items:
     def __len__(self) -> int:
         return self._count
 
-    def read(self) -> Iterator[tuple[np.ndarray, object]]:
+    def read(self, skip_corrupt: bool) -> Iterator[tuple["np.ndarray | BrokenError", object]]:
         """As `_Arrays.read`."""
-        first = []
+        first = {}
         for i in range(len(self)):
-            image, label = self._item(i)
+            try:
+                image, label = self._item(i)
+            except BrokenError as error:
+                if not skip_corrupt:
+                    raise
+                yield error, None
+                continue
             if i < READ_AGAIN:
-                first.append(image)
+                first[i] = image
             yield image, label
-        for i, image in enumerate(first):
+        for i, image in first.items():
             again, _ = self._item(i)
             if image.shape != again.shape or (image != again).any():
                 raise UserError(
@@ -238,7 +290,8 @@ class _Items:
             item = self._items[i]
         except Exception as error:
             words = (str(error).splitlines() or ["without a word"])[0]
-            raise UserError(f"{where} cannot be read ({type(error).__name__}: {words}); mend the dataset") from error
+            why = f"{type(error).__name__}: {words}"
+            raise BrokenError(f"{where} cannot be read ({why}); mend the dataset", why) from error
         if isinstance(item, Mapping):
             self._keys = self._keys or tuple(_first_of(keys, item) for keys in (IMAGE_KEYS, LABEL_KEYS))
             if None in self._keys or not set(self._keys) <= set(item):
@@ -261,7 +314,7 @@ class _Items:
             try:
                 return self._scale.to_bytes(to_pixels(image))
             except UnreadableError as error:
-                raise UserError(f"{where} cannot be read ({error}); leave it out") from None
+                raise BrokenError(f"{where} cannot be read ({error}); leave it out", str(error)) from None
         pixels = self._scale.to_bytes(to_array(image))
         return to_image(pixels, self._scale.source, hasattr(image, "detach"))
 
@@ -380,4 +433,5 @@ def _read_file(file) -> np.ndarray:
         with open_file(Path(file).expanduser(), MAX_PICTURE) as stream:
             return to_pixels(stream.read())
     except (UnreadableError, OSError) as error:
-        raise UserError(f"the image {file} cannot be read ({error}); mend it or leave it out") from None
+        why = f"{file}: {error}"
+        raise BrokenError(f"the image {file} cannot be read ({error}); mend it or leave it out", why) from None

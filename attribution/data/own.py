@@ -36,6 +36,7 @@ class OwnLoader:
         self,
         root: Path | None = None,
         *,
+        skip_corrupt: bool = False,
         side: int | None = None,
         val_share: float | None = None,
         progress: Callable | None = None,
@@ -48,6 +49,7 @@ class OwnLoader:
             "root": str(user_path(root).resolve()) if root else None,
             "side": side,
             "val_share": val_share,
+            "skip_corrupt": skip_corrupt,
         }
 
         def report(done: int, total: int) -> None:
@@ -65,6 +67,7 @@ class OwnLoader:
             question["name"],
             _check_classes(said["classes"], splits),
             *splits,
+            skipped=tuple(said["skipped"]),
             sizes=said["sizes"],
             notes=tuple(said["notes"]),
             code=self.own.provenance(),

@@ -1,6 +1,6 @@
 """Do rankings find the images that planted a backdoor? Needs a poisoned copy of a workspace (`evaluation.poison`).
 
-Rankings explain the predictions of triggered targets as the page Explore does (`lineup.lineup_rows`,
+Rankings explain the predictions of triggered targets as Debug does (`lineup.lineup_rows`,
 explain="predicted"): an unsigned row searches images of the predicted class for similar ones; a signed row searches all
 images for those that speak against the true class, and is measured a second time among images of the predicted class
 alone. The same is measured for the targets without the patch: a ranking that finds as many there has found images whose

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from functools import cache
+from statistics import median
 
 from attribution.store.results import ResultStore
 from attribution.training import devices
@@ -11,23 +12,29 @@ from attribution.workspace.workspace import Workspace
 
 DEFAULT_SECONDS = 5.0  # a training, where nothing was measured yet
 REFIT_SECONDS = 0.1  # of a head, where nothing was measured yet
+#: until a worker has loaded the features and fitted the head that it refits, where nothing was measured yet
+START_SECONDS = 5.0
+MEASURED_JOBS = 20  # of a head, newest first, whose time beside the refits is looked at
 
 
 @dataclass(frozen=True)
 class JobCost:
     """What a job costs. min_trainings and max_trainings: how many it asks for, which differ for a search that may stop
-    early; known: those that are done already; each: seconds a training; workers: trainings under way at once."""
+    early; known: those that are done already; each: seconds a training; workers: trainings under way at once; start:
+    seconds beside the trainings, which count where a training takes milliseconds."""
 
     min_trainings: int
     max_trainings: int
     known: int
     each: float
     workers: int
+    start: float = 0.0
 
     @property
     def seconds(self) -> float:
-        """Seconds of all that is not known, if it takes `max_trainings`."""
-        return math.ceil(max(0, self.max_trainings - self.known) / self.workers) * self.each
+        """Seconds of all that is not known, if it takes `max_trainings`; 0 where all is known."""
+        rounds = math.ceil(max(0, self.max_trainings - self.known) / self.workers)
+        return rounds * self.each + (self.start if rounds else 0.0)
 
 
 @dataclass(frozen=True)
@@ -54,9 +61,9 @@ def cost_of(
     workspace: Workspace, store: ResultStore, recipe_hash: str, min_trainings: int, max_trainings: int, known: int
 ) -> JobCost:
     """The cost of so many trainings of a recipe (by its hash) here."""
-    return JobCost(
-        min_trainings, max_trainings, known, median_training_seconds(workspace, store, recipe_hash), default_workers()
-    )
+    each = median_training_seconds(workspace, store, recipe_hash)
+    start = start_seconds(workspace, store, recipe_hash, each)
+    return JobCost(min_trainings, max_trainings, known, each, default_workers(), start)
 
 
 def median_training_seconds(workspace: Workspace, store: ResultStore, recipe_hash: str) -> float:
@@ -66,6 +73,16 @@ def median_training_seconds(workspace: Workspace, store: ResultStore, recipe_has
         return REFIT_SECONDS
     provenance = workspace.manifest["parts"].get("base", {})
     return measured[0] if measured else float(provenance.get("seconds") or DEFAULT_SECONDS)
+
+
+def start_seconds(workspace: Workspace, store: ResultStore, recipe_hash: str, each: float) -> float:
+    """Seconds that a job under a head takes beside its refits: the median over the last ones here, else a guess; 0
+    under any other recipe, where they vanish beside the trainings. each: seconds a refit."""
+    if not is_head(workspace.recipe) or workspace.get_recipe().hash != recipe_hash:
+        return 0.0
+    done = [job for job in store.jobs() if job.state == "done" and job.spec.get("hash") == recipe_hash and job.total]
+    beside = [max(0.0, job.seconds - math.ceil(job.total / default_workers()) * each) for job in done[:MEASURED_JOBS]]
+    return median(beside) if beside else START_SECONDS
 
 
 @cache

@@ -9,12 +9,14 @@ from attribution.errors import UserError
 from attribution.features import near_duplicates
 from attribution.rankings.base import check_k, most_harmful
 from attribution.training.edits import Edit, relabel, remove
+from attribution.training.head.recipe import is_head
 from attribution.workspace.workspace import Workspace
 
 EDIT_KINDS = ("remove", "mislabel")
 #: kinds of support: a repair removes, too, but from the harmful end
 SUPPORT_KINDS = (*EDIT_KINDS, "repair")
-CONTROL_DRAWS = 3
+#: random controls beside a retraining; a head's refits take milliseconds, and have no seeds to repeat them with
+CONTROL_DRAWS, HEAD_CONTROL_DRAWS = 1, 20
 
 
 def editable_prefix(workspace: Workspace, ranking, target: int, kind: str, k: int, without=()) -> np.ndarray:
@@ -81,6 +83,11 @@ def random_control(workspace: Workspace, edit: Edit, draw: int) -> Edit:
     classes, counts = np.unique(labels[list(edit.indices)], return_counts=True)
     ids = np.concatenate([rng.choice(np.flatnonzero(labels == c), n, replace=False) for c, n in zip(classes, counts)])
     return remove(ids) if edit.kind == "remove" else relabel(ids, edit.labels[0])
+
+
+def control_draws(recipe: str) -> int:
+    """How many random controls stand beside a retraining under a recipe, by its name, where nobody says how many."""
+    return HEAD_CONTROL_DRAWS if is_head(recipe) else CONTROL_DRAWS
 
 
 def check_edit_kind(kind: str) -> str:

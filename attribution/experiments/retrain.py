@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from attribution.errors import UserError
+from attribution.experiments import bundled_retrainings
 from attribution.experiments.prefixes import (
-    CONTROL_DRAWS,
     build_edit,
     changeable_ids,
     check_edit_kind,
     check_groups,
+    control_draws,
     edit_steps,
     random_control,
 )
@@ -75,14 +76,21 @@ class RetrainSpec(FixedSpec):
                 for seed in self.seeds:
                     yield edit, seed
 
+    def missing(self, workspace: Workspace, store: ResultStore) -> int:
+        """As `FixedSpec.missing`; what the workspace brings along is not missing."""
+        bundled = bundled_retrainings.load(workspace.with_model(self.model), self.target)
+        keys = self.training_keys(workspace, store) - bundled.keys()
+        return sum(store.get(key) is None for key in keys)
+
     def answer(self, workspace: Workspace, store: ResultStore) -> dict:
-        """What is known so far, from the store alone, in the shape of `retrain --json`.
+        """What is known so far, from the store and what the workspace brings along, in the shape of `retrain --json`.
 
         "wrong" of "n" seeds predict another class than the true one; "flipped" is True, False, or None while undecided.
         Under "controls": "none" and "random" with the same keys ("random" over all draws). "complete": all is trained.
         "newest": when the last of them was trained, seconds since 1970, or None. A margin that is no number is None.
         """
         recipe, live = self.recipe_hash, store.live_trainings()
+        bundled = bundled_retrainings.load(workspace.with_model(self.model), self.target)
         parts, newest, seconds = {}, None, 0.0
         for part, edits in self.edits(workspace).items():
             runs = []
@@ -100,6 +108,10 @@ class RetrainSpec(FixedSpec):
                         }
                         newest = max(newest or 0, retraining.created)
                         seconds += retraining.seconds
+                    elif key in bundled:
+                        known = bundled[key]
+                        run |= {"state": "done", "predicted": known.predicted, "margin": known.margin}
+                        newest, seconds = max(newest or 0, known.created), seconds + known.seconds
                     elif key in live:
                         run |= {"state": "running", "epoch": live[key]["epoch"], "epochs": live[key]["epochs"]}
                     runs.append(run)
@@ -143,7 +155,7 @@ def retrain_spec(
     kind: str,
     k: int,
     seeds=SEEDS,
-    draws: int = CONTROL_DRAWS,
+    draws: int | None = None,
     ids=None,
     *,
     end: str = "helpful",
@@ -153,14 +165,15 @@ def retrain_spec(
     """Retrain after an edit, beside its controls.
 
     ids: the training images themselves instead of a ranking's first k; those that carry the new label already are left
-    out. end: "harmful" takes the k that a repair would remove. groups: see `support_spec`; the controls then match all
-    the images removed. recipe: by name, the workspace's if not given.
+    out. draws: random controls, `control_draws` if not given. end: "harmful" takes the k that a repair would remove.
+    groups: see `support_spec`; the controls then match all the images removed. recipe: by name, the workspace's if not
+    given.
     Raises UserError for a target, ranking, kind, k or ids that do not fit the workspace, and for wrong labels where
     there are no base models to name the class most easily mistaken.
 
     >>> spec = retrain_spec(Workspace.open(), 44, "trak-10", "remove", k=5)
     >>> spec.describe(), spec.total
-    ('target 44: retrain without the first 5 of trak-10', 25)
+    ('target 44: retrain without the first 5 of trak-10', 15)
     """
     target = workspace.check_target(target)
     check_edit_kind(kind)
@@ -194,15 +207,16 @@ def retrain_spec(
         groups = groups | {"along": edit.k - k}
     if not len(seeds):
         raise UserError("give at least one seed")
+    common = common_fields(workspace, recipe)
     return RetrainSpec(
-        **common_fields(workspace, recipe),
+        **common,
         target=target,
         ranking=ranking,
         kind=kind,
         k=k if groups else edit.k,
         ids=[int(i) for i in ids],
         seeds=needed_seeds(workspace, recipe, seeds),
-        draws=int(draws),
+        draws=control_draws(common["recipe"]) if draws is None else int(draws),
         groups=groups or None,
         end=end if ranking and end == "harmful" else None,
     )

@@ -8,6 +8,8 @@ import numpy as np
 from attribution.errors import UserError
 from attribution.own_code import OwnCodeError
 from attribution.rankings.base import Ranking, check_k
+from attribution.rankings.candidates import CANDIDATES_MARK
+from attribution.rankings.random import Random
 from attribution.workspace.workspace import Workspace
 
 ENDS = ("helpful", "harmful", "both")
@@ -18,11 +20,12 @@ class LineupRow:
     """One ranking's top training images for a target, at one end.
 
     description: what is behind the ranking, badges first (`ranking_badges`). end and candidates: as `Ranking.top` takes
-    them. sign: +1 for images that speak for the class `for_class`, -1 against. ids int64 [n], labels (given) int64 [n],
-    best first; scores float32 [n], or None where there are none. n_same_class: how many of the n carry the target's
-    true class. class_counts: (class, count), largest first. most_alike: (name of the other ranking that shares most
-    images, how many), or None. undefined: why the row is empty, or None. failed: whether that is a fault of the user's
-    own code, which may be mended by the next look.
+    them. sign: +1 for images that speak for the class `for_class`, -1 against. explained: the class asked about, the
+    target's true or predicted one. ids int64 [n], labels (given) int64 [n], best first; scores float32 [n], or None
+    where there are none. n_same_class: how many of the n carry the target's true class. class_counts: (class, count),
+    largest first. most_alike: (name of the other ranking that shares most images, how many), or None. undefined: why
+    the row is empty, or None. failed: whether that is a fault of the user's own code, which may be mended by the next
+    look.
     """
 
     ranking: str
@@ -32,6 +35,7 @@ class LineupRow:
     candidates: str | None
     sign: int
     for_class: int
+    explained: int
     ids: np.ndarray
     labels: np.ndarray
     scores: np.ndarray | None
@@ -45,6 +49,11 @@ class LineupRow:
     def id(self) -> str:
         """Name of the ranking and the end, such as "trak-10 harmful"."""
         return f"{self.ranking} {self.end}"
+
+    @property
+    def is_control(self) -> bool:
+        """Whether it is the random order, whose images are neither helpful nor harmful."""
+        return self.ranking.partition(CANDIDATES_MARK)[0] == Random.name
 
 
 def lineup_rows(
@@ -142,6 +151,7 @@ def _build_row(
         candidates=candidates,
         sign=sign,
         for_class=for_class,
+        explained=explained,
         ids=ids,
         labels=labels,
         scores=scores,

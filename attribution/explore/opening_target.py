@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
-from attribution.experiments import support_table
+from attribution.experiments import bundled_retrainings, support_table
+from attribution.experiments.retrain import retrain_spec
+from attribution.experiments.spec import SEEDS
+from attribution.store.results import ResultStore
 from attribution.workspace.workspace import DEMO, Workspace
 
 #: the head that the bundled demo opens with, so that the first minute is live: its features have not seen the labels,
@@ -48,11 +51,12 @@ def opening_model(workspace: Workspace) -> str | None:
 
 
 def opening_target(workspace: Workspace) -> OpeningTarget | None:
-    """The removal to open with: of those that flip a stable target the smallest one, first where every seed tried was
-    wrong without it and every base model right with it.
+    """The removal to open with: of those that flip a stable target the smallest one, first where the workspace brings
+    the whole answer with controls that hold, then where every seed tried was wrong without it and every base model
+    right with it.
 
     A close call serves only where there is no clear one, and where at least half of all seeds predicted the same wrong
-    class. The ranking is one that the workspace lists, which Explore can show. None where there is no such removal, or
+    class. The ranking is one that the workspace lists, which Debug can show. None where there is no such removal, or
     where there are no base models.
 
     >>> from attribution import Workspace
@@ -60,8 +64,18 @@ def opening_target(workspace: Workspace) -> OpeningTarget | None:
     >>> first.target, first.ranking, first.k
     (88, 'datamodels-2k', 16)
     """
+    told = bundled_retrainings.targets(workspace)
+    return min(
+        opening_targets(workspace),
+        default=None,
+        key=lambda removal: (removal.target not in told or not _holds(workspace, removal), *_rank(removal)),
+    )
+
+
+def opening_targets(workspace: Workspace) -> list[OpeningTarget]:
+    """The removals that `opening_target` chooses from, the best one to tell first; none without base models."""
     if not workspace.has_base:
-        return None
+        return []
     table = support_table.load_support_table(workspace)
     listed = [name for name in workspace.rankings() if name != "random"]
     table = table[(table.kind == "remove") & table.status.isin(["flipped", "unstable"]) & table.ranking.isin(listed)]
@@ -70,17 +84,28 @@ def opening_target(workspace: Workspace) -> OpeningTarget | None:
         for row in table.itertuples()
         if workspace.base.target_status(row.target) == "stable"
     ]
-    return min(
-        (removal for removal in removals if not removal.is_close or 2 * removal.votes >= removal.seeds),
-        default=None,
-        key=lambda removal: (
-            removal.is_close,
-            removal.n_wrong < removal.seeds,
-            removal.n_right < removal.n_models,
-            removal.k,
-            removal.target,
-        ),
+    return sorted(
+        (removal for removal in removals if not removal.is_close or 2 * removal.votes >= removal.seeds), key=_rank
     )
+
+
+def _rank(removal: OpeningTarget) -> tuple:
+    return (
+        removal.is_close,
+        removal.n_wrong < removal.seeds,
+        removal.n_right < removal.n_models,
+        removal.k,
+        removal.target,
+    )
+
+
+def _holds(workspace: Workspace, removal: OpeningTarget) -> bool:
+    """Whether the answer that the workspace brings says that the removal flips the target, and that chance does not."""
+    spec = retrain_spec(workspace, removal.target, removal.ranking, "remove", removal.k, SEEDS)
+    with ResultStore.for_workspace(workspace) as store:
+        answer = spec.answer(workspace, store)
+    controls = [control["flipped"] for control in answer["controls"].values()]
+    return bool(answer["complete"] and answer["flipped"] and not any(controls))
 
 
 def support_votes(workspace: Workspace, row) -> OpeningTarget:

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from attribution.explore.lineup import LineupRow
 from attribution.export import fonts
 from attribution.export.numbers import share
-from attribution.export.palette import HARMFUL, HELPFUL
+from attribution.export.palette import HARMFUL, HELPFUL, ranking_style
 from attribution.export.saving import save_file
 from attribution.export.tables import to_csv
 from attribution.inputs import names
@@ -149,9 +149,12 @@ def _draw_row(page, pen, ws: Workspace, target: int, row: LineupRow, corner: tup
     """A row's header, with a bar of the classes of its images, and its tiles. corner: x and y of its upper left."""
     x, y = corner
     label, scale = ws.val_labels[target], _tile_scale(ws)
-    _draw_text(pen, (x, y), row.method, 26, width=HEADER_WIDTH - 150, bold=True)
+    pen.rectangle([x, y + 3, x + 15, y + 18], fill=ranking_style(row.ranking)[0])
+    _draw_text(pen, (x + 24, y), row.method, 26, width=HEADER_WIDTH - 174, bold=True)
     sign = f"{'+ for' if row.sign > 0 else '− against'} {ws.classes[row.for_class]}"
     colour = HELPFUL if row.sign > 0 else HARMFUL
+    if row.is_control:
+        sign, colour = "control", FAINT
     _draw_text(pen, (x + HEADER_WIDTH - 20, y + 6), sign, 18, colour, width=170, anchor="rt")
     _draw_text(pen, (x, y + 32), row.description or row.ranking, 18, FAINT, width=HEADER_WIDTH - 20)
     if row.undefined:
@@ -172,9 +175,9 @@ def _draw_row(page, pen, ws: Workspace, target: int, row: LineupRow, corner: tup
         left = x + HEADER_WIDTH + rank * (width + GAP)
         page.paste(_picture(ws, ws.train_images[image], scale), (left, y))
         _draw_frame(pen, [left - 4, y - 4, left + width + 3, y + height + 3], colour, dashed=row.sign < 0)
-        if given != label:
+        if given != row.explained:
             place = (left + width / 2, y + height + 8)
-            _draw_text(pen, place, f"≠ {ws.classes[given]}", 17, width=width + GAP - 2, anchor="mt")
+            _draw_text(pen, place, f"label: {ws.classes[given]}", 17, width=width + GAP - 2, anchor="mt")
 
 
 def _picture(ws: Workspace, image: np.ndarray, scale: int) -> Image.Image:

@@ -123,10 +123,11 @@ def _target(workspace: Workspace, target: int) -> dict:
 
 def _lineup_row(workspace: Workspace, target: int, row: LineupRow, k: int, support: dict | None) -> dict:
     """A row of tiles, cut after rank k. support: what is known of removing the first images of this ranking."""
-    name, label = ranking_name(row.ranking), workspace.val_labels[target]
+    name = ranking_name(row.ranking)
     if row.undefined:
         return {"name": name, "notes": [row.undefined], "support": None, "support_beyond": None, "tiles": []}
-    notes = [row.description, f"{'+ for' if row.sign > 0 else '− against'} {workspace.classes[row.for_class]}"]
+    sign = f"{'+ for' if row.sign > 0 else '− against'} {workspace.classes[row.for_class]}"
+    notes = [row.description, None if row.is_control else sign]
     notes.append(f"{row.n_same_class} of {len(row.ids)} of the target's class")
     if row.most_alike:
         notes.append(f"{row.most_alike[1]} of {len(row.ids)} shared with {row.most_alike[0]}")
@@ -136,7 +137,7 @@ def _lineup_row(workspace: Workspace, target: int, row: LineupRow, k: int, suppo
         notes.append(f"removal support: {tables.support_text(support)}")
     tiles = []
     for rank, (image, given) in enumerate(zip(row.ids.tolist(), row.labels.tolist()), 1):
-        class_name, other_class = workspace.classes[given], given != label
+        class_name, other_class = workspace.classes[given], given != row.explained
         css = {"cut": rank == k, "other": other_class, "against": row.sign < 0}
         alt = f"training image {image}, {class_name}"
         tiles.append(
@@ -162,8 +163,8 @@ def _sections(workspace: Workspace, store: ResultStore, target: int, supports: l
             "Supports measured for this target",
             [tables.supports_table(workspace, supports)],
             "The shortest tested prefix of a ranking whose removal, or relabelling, flips the target (of a repair: "
-            "puts it right): an upper bound of the smallest such set. An unstable one changed its verdict with fresh "
-            "seeds.",
+            "puts it right): an upper bound of the smallest such set. At one marked ≈ the verdict changed with "
+            "fresh seeds.",
         )
     if answers := tables.retrainings_of(workspace, store, target):
         yield section(

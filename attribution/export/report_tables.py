@@ -1,4 +1,4 @@
-"""The report's tables: of a target's supports and retrainings, of each measurement of Methods, and of provenance.
+"""The report's tables: of a target's supports and retrainings, of each measurement of Compare, and of provenance.
 
 Those in TABLES want their measurement to be stored: the report asks for its chart first, which says so where it is not.
 """
@@ -90,10 +90,12 @@ def supports_of(workspace: Workspace, store: ResultStore, target: int) -> list[d
 
 
 def support_text(row: dict) -> str:
-    """ "4", "4, unstable", "none up to 128" or a status such as "already wrong" of a row of `supports_of`."""
+    """ "4", "≈ 4", "no flip within 128" or a status such as "already wrong" of a row of `supports_of`."""
     if row["support"]:
-        return f"{row['support']}{', unstable' * (row['status'] == 'unstable')}"
-    return f"none up to {row['k_max']}" if row["status"] == "censored" else row["status"].replace("_", " ")
+        return f"{'≈ ' * (row['status'] == 'unstable')}{row['support']}"
+    if row["status"] == "censored":
+        return f"{'none up to' if row['kind'] == 'repair' else 'no flip within'} {row['k_max']}"
+    return row["status"].replace("_", " ")
 
 
 def supports_table(workspace: Workspace, rows: list[dict]) -> Markup:
@@ -411,7 +413,7 @@ def _features(workspace: Workspace, store: ResultStore) -> Markup:
     )
 
 
-#: Name of a chart of Methods -> its tables, in the report's order.
+#: Name of a chart of Compare -> its tables, in the report's order.
 TABLES = {
     "agreement": _agreement,
     "lds-supports": _lds_against_supports,

@@ -1,4 +1,7 @@
-"""Nearest neighbours by cosine, exact, with faiss; and kNN accuracy: how good features are without training on them.
+"""Nearest neighbours by cosine, exact; and kNN accuracy: how good features are without training on them.
+
+faiss searches, in float32; features that share so large a part that all of them have one cosine in float32 are compared
+in float64, by NumPy.
 
 The paper reports kNN accuracy for its features (Singla et al., arXiv 2311.03386, section 4). One K and one distance
 serve all feature sets, so that no set is flattered by a choice of its own.
@@ -14,12 +17,17 @@ from typing import TYPE_CHECKING
 import faiss
 import numpy as np
 
+from attribution.features.unit_rows import unit_rows
+from attribution.metrics.precision import precision_of
+from attribution.rankings.base import top_k
+
 if TYPE_CHECKING:
     from attribution.workspace.workspace import Workspace
 
 N_NEIGHBOURS = 20
 #: numbers in the training features up to which `measure_knn` measures
 MAX_VALUES = 250_000_000
+PRECISE_QUERIES = 256  # that are compared at a time in float64: with 100,000 images in 200 MB
 
 
 def knn_predict(train: np.ndarray, labels: np.ndarray, features: np.ndarray, k: int = N_NEIGHBOURS) -> np.ndarray:
@@ -73,13 +81,13 @@ def nearest_neighbours(
         The block's first image.
     ids : int64 [b, k]
         Nearest first.
-    cosines : float32 [b, k]
+    cosines : float [b, k]
     """
-    train = unit(train)
+    train = _finite_unit_rows(train, precision_of(train))
     k = min(k, len(train) - 1)
     for start in range(0, len(train), block):
         queries = train[start : start + block]
-        cosines, ids = faiss.knn(queries, train, k + 1, metric=faiss.METRIC_INNER_PRODUCT)
+        cosines, ids = _largest_products(queries, train, k + 1)
         other = _is_other(ids, np.arange(start, start + len(ids)))
         yield start, ids[other].reshape(-1, k), cosines[other].reshape(-1, k)
 
@@ -108,15 +116,16 @@ def search(train: np.ndarray, queries: np.ndarray, k: int, block: int | None = N
 
     Returns
     -------
-    cosines : float32 [m, min(k, n_train)]
+    cosines : float [m, min(k, n_train)]
         Largest first. Ties within a block come as faiss has them, an earlier block's before a later one's.
     ids : int64 [m, min(k, n_train)]
     """
-    queries, block = unit(queries), block or max(len(train), 1)
-    cosines, ids = np.zeros((len(queries), 0), np.float32), np.zeros((len(queries), 0), np.int64)
+    precision, block = precision_of(train), block or max(len(train), 1)
+    queries = _finite_unit_rows(queries, precision)
+    cosines, ids = np.zeros((len(queries), 0), precision), np.zeros((len(queries), 0), np.int64)
     for start in range(0, len(train), block):
-        rows = unit(train[start : start + block])
-        block_cosines, block_ids = faiss.knn(queries, rows, min(k, len(rows)), metric=faiss.METRIC_INNER_PRODUCT)
+        rows = _finite_unit_rows(train[start : start + block], precision)
+        block_cosines, block_ids = _largest_products(queries, rows, min(k, len(rows)))
         cosines, ids = np.hstack([cosines, block_cosines]), np.hstack([ids, block_ids + start])
         order = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
         cosines, ids = np.take_along_axis(cosines, order, 1), np.take_along_axis(ids, order, 1)
@@ -136,12 +145,22 @@ def measure_knn(workspace: Workspace, train: np.ndarray, val: np.ndarray) -> dic
     return {"knn_accuracy": round(accuracy, 4), "knn_k": N_NEIGHBOURS, "measured_on": "the validation images"}
 
 
-def unit(features: np.ndarray) -> np.ndarray:
-    """Features float [n, d] at length 1, float32 [n, d], a copy; zeros, and what is not finite, become zeros."""
-    features = np.array(features, np.float32)
-    np.nan_to_num(features, copy=False, posinf=0, neginf=0)
-    features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
-    return features
+def _finite_unit_rows(features: np.ndarray, precision: type) -> np.ndarray:
+    """`unit_rows`, with zeros for what is not finite."""
+    return unit_rows(np.nan_to_num(np.array(features, precision), posinf=0, neginf=0), precision)
+
+
+def _largest_products(queries: np.ndarray, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The k largest inner products of each query [m, d] with the rows [n, d], k <= n, largest first, and which rows
+    these are, int64: both [m, k]."""
+    if rows.dtype == np.float32:
+        return faiss.knn(queries, rows, k, metric=faiss.METRIC_INNER_PRODUCT)
+    products, ids = np.empty((len(queries), k)), np.empty((len(queries), k), np.int64)
+    for start in range(0, len(queries), PRECISE_QUERIES):
+        for at, row in enumerate(queries[start : start + PRECISE_QUERIES] @ rows.T, start):
+            ids[at] = top_k(row, k)
+            products[at] = row[ids[at]]
+    return products, ids
 
 
 def _is_other(ids: np.ndarray, images: np.ndarray) -> np.ndarray:

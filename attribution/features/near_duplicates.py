@@ -9,12 +9,14 @@ that. What a cosine means differs between feature sets: look at the groups befor
 Copies across the splits are pairs at the same threshold, beside those whose bytes are the same.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 import numpy as np
 
 from attribution.errors import UserError
+from attribution.features.unit_rows import ROUNDING, unit_rows
+from attribution.metrics.precision import precision_of
 from attribution.workspace import copies
 from attribution.workspace.workspace import Workspace
 
@@ -30,6 +32,7 @@ COSINE_ORIGIN = (
 #: `find_copies` compares so many training images with the others, evenly drawn, for what is usual in this data set
 SAMPLE = 5_000
 QUERIES, BLOCK = 1_000, 16_384  # images that are compared at a time, and with how many
+GROUPED = 256  # images that are compared with all at a time: with 100,000 in 200 MB, where all are alike
 #: `group_and_nearest` stops extending a group at so many other images: such features tell little apart
 MAX_WALKED = 200
 
@@ -72,38 +75,61 @@ def group_numbers(workspace: Workspace, grouping: dict) -> np.ndarray:
 
 @lru_cache(maxsize=4)
 def _group_numbers(workspace: Workspace, features, cosine, version):
-    import faiss  # here, for jobs and pages that have no group to make do without
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
-    unit = np.array(workspace.feature(features).train, np.float32)
-    faiss.normalize_L2(unit)
+    train = workspace.feature(features).train
+    groups = np.arange(len(train))
+    for images, near in _pairs(unit_rows(train, precision_of(train)), cosine):
+        # joined as they come, since all pairs may be all images with all
+        pairs = coo_matrix((np.ones(len(near), bool), (groups[images], groups[near])), shape=(len(train), len(train)))
+        groups = connected_components(pairs, directed=False)[1][groups]
+    return groups
+
+
+def _pairs(unit: np.ndarray, cosine: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Which rows [n, d] of length 1 are alike, some of them with all after others: int64 [pairs], twice."""
+    import faiss  # here, for jobs and pages that have no group to make do without
+
+    least = _least(cosine, unit.dtype.type)
     index = faiss.IndexFlatIP(unit.shape[1])
-    index.add(unit)
-    starts, _, near = index.range_search(unit, cosine - 1e-6)  # in float32 the cosine of twins may be just below 1
-    first = np.repeat(np.arange(len(unit)), np.diff(starts.astype(np.int64)))
-    pairs = coo_matrix((np.ones(len(near), bool), (first, near)), shape=(len(unit), len(unit)))
-    return connected_components(pairs, directed=False)[1]
+    if unit.dtype == np.float32:
+        index.add(unit)
+    for start in range(0, len(unit), GROUPED):
+        queries = unit[start : start + GROUPED]
+        if unit.dtype == np.float32:
+            starts, _, near = index.range_search(queries, least)
+            images = np.repeat(np.arange(len(queries)), np.diff(starts.astype(np.int64)))
+        else:
+            images, near = np.nonzero(queries @ unit.T >= least)
+        yield images + start, near
+
+
+def _least(cosine: float, precision: type) -> float:
+    """The cosine from which images belong together: that of twins may come out just below 1."""
+    return cosine - ROUNDING[precision]
 
 
 def group_and_nearest(
     workspace: Workspace, image: int, grouping: dict, n: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The other members of a training image's group, int64 [members] ascending; its n nearest other images, int64 [n]
-    nearest first; and their cosines, float32 [n].
+    nearest first; and their cosines, float [n].
 
     Only the image and its group are compared with all others, which is quick. The group is that of `group_numbers`, or
     a part of it where that has more than MAX_WALKED other members.
     """
-    train, least = workspace.feature(grouping["features"]).train, grouping["cosine"] - 1e-6
-    cosines = _cosines(train, [int(image)])[0]
+    train = workspace.feature(grouping["features"]).train
+    precision = precision_of(train)
+    least = _least(grouping["cosine"], precision)
+    cosines = _cosines(train, [int(image)], precision)[0]
     inside = cosines >= least
     inside[image] = True
     fresh = np.flatnonzero(inside)
     while len(fresh) and inside.sum() <= MAX_WALKED + 1:
         alike = np.zeros(len(train), bool)
         for at in range(0, len(fresh), 64):  # 64 x 100,000 cosines are 26 MB
-            alike |= (_cosines(train, fresh[at : at + 64]) >= least).any(0)
+            alike |= (_cosines(train, fresh[at : at + 64], precision) >= least).any(0)
         fresh = np.flatnonzero(alike & ~inside)
         inside |= alike
     inside[image], cosines[image] = False, -np.inf
@@ -111,15 +137,11 @@ def group_and_nearest(
     return np.flatnonzero(inside), near, cosines[near]
 
 
-def _cosines(train, ids: list[int], block: int = 16_384) -> np.ndarray:
-    """Cosines of the images `ids` with all, float32 [len(ids), n_train]; 0 for a vector of zeros."""
-
-    def unit(rows):
-        rows = np.array(rows, np.float32)
-        return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-
-    query = unit(train[ids])
-    return np.concatenate([query @ unit(train[at : at + block]).T for at in range(0, len(train), block)], axis=1)
+def _cosines(train, ids: list[int], precision: type, block: int = 16_384) -> np.ndarray:
+    """Cosines of the images `ids` with all, [len(ids), n_train] of type `precision`; 0 for a vector of zeros."""
+    query = unit_rows(train[ids], precision)
+    rows = (unit_rows(train[at : at + block], precision) for at in range(0, len(train), block))
+    return np.concatenate([query @ block_rows.T for block_rows in rows], axis=1)
 
 
 def groups_of_images(workspace: Workspace, ids, grouping: dict) -> list[np.ndarray]:
@@ -165,7 +187,8 @@ def find_copies(
     exact = stored["exact"] if stored else copies.exact_copies(workspace, progress)
     if alike is None:
         return exact, None
-    features, least = workspace.feature(alike["features"]), alike["cosine"] - 1e-6
+    features = workspace.feature(alike["features"])
+    least = _least(alike["cosine"], precision_of(features.train))
     n, sample = len(features.val), np.unique(np.linspace(0, workspace.n_train - 1, SAMPLE).astype(int))
     total = n + len(sample)
     kept, whole, done = [], True, 0
@@ -195,7 +218,7 @@ def find_copies(
 
 
 def _nearest(train, queries, which: np.ndarray, k: int):
-    """The k training images most alike, (int64 [b, k'], cosines float32 [b, k']), of some `queries` after others."""
+    """The k training images most alike, (int64 [b, k'], cosines float [b, k']), of some `queries` after others."""
     from attribution.features import knn  # faiss, see above
 
     for start in range(0, len(which), QUERIES):

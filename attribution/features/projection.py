@@ -15,6 +15,7 @@ from functools import partial
 import numpy as np
 
 from attribution.errors import UserError
+from attribution.features.unit_rows import centred_unit_rows
 from attribution.files import read_array
 from attribution.files.libraries import install_command
 from attribution.workspace.parts import Progress, save_part
@@ -65,7 +66,7 @@ def project(
             f"{name} is too large to be projected, {features.train.shape[0]:,} x "
             f"{features.train.shape[1]:,}; choose another feature set"
         )
-    train, val = unit_rows(features.train), unit_rows(features.val)
+    train, val = centred_unit_rows(features.train, features.val)
     if not (np.isfinite(train).all() and np.isfinite(val).all()):
         raise UserError(f"{name} holds numbers that are not finite; train or import these features again")
     if not np.ptp(train, axis=0).any():
@@ -78,13 +79,6 @@ def project(
     scale = max(np.abs(points[0]).max(), np.abs(points[1]).max(initial=0)) or 1
     provenance = {"method": method, "seed": SEED, **_trustworthiness(train, points[0], components[0])}
     return Projection(name, *(np.float16(part / scale) for part in points), provenance)
-
-
-def unit_rows(features) -> np.ndarray:
-    """Rows scaled to length 1, float32; a row of zeros stays."""
-    features = np.array(features, np.float32)
-    features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
-    return features
 
 
 def pca(train: np.ndarray, val: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

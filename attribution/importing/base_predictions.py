@@ -64,6 +64,11 @@ def check_order(predictions: Predictions, labels: np.ndarray, classes: list[str]
         right = int(round(share * n))
         if binom.sf(right - 1, n, chance) < MAX_CHANCE:
             continue
+        if np.square(np.bincount(labels) / n).sum() ** n >= MAX_CHANCE:  # it would be, if all were right
+            raise UserError(
+                f"{file} is right on {right:,} of {n:,} validation images, too few, or too much of one class, to "
+                "tell whether its rows and columns are in order; look at them, and keep it with --force if they are"
+            )
         table = np.zeros((count, count))
         np.add.at(table, (predicted, labels), 1)
         renamed = table[linear_sum_assignment(-table)].sum() / n

@@ -10,7 +10,6 @@ from attribution.data import objects
 from attribution.errors import UserError
 from attribution.evaluation import lds_report
 from attribution.experiments import jobs, support_search, support_table
-from attribution.experiments.prefixes import CONTROL_DRAWS
 from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.spec import SEEDS, Spec
 from attribution.experiments.support import support_spec
@@ -75,9 +74,10 @@ def create(
     """Creates a workspace in the new folder `path`, of a data set in memory or of one on the disk.
 
     train, val, classes: as of `attribution.data.objects.from_objects`. dataset: the name of one that can be loaded,
-    "image-folder" where only a root is given, with root, skip_corrupt and follow_links as of the command `workspace
-    create`; side (in pixels) and val_share (the share held back) are for both. recipe: what trains on it, a name or
-    FILE:CLASS. Raises UserError where the data cannot be had or are not fit, and where `path` is not new.
+    "image-folder" where only a root is given, with root and follow_links as of the command `workspace create`. Of both:
+    side (in pixels), val_share (the share held back) and skip_corrupt (leave unreadable images out). recipe: what
+    trains on it, a name or FILE:CLASS. Raises UserError where the data cannot be had or are not fit, and where `path`
+    is not new.
     """
     if isinstance(train, str) and val is None:
         train, dataset = None, train
@@ -85,21 +85,18 @@ def create(
         dataset = "image-folder"
     if (train is None) == (dataset is None):
         raise UserError("a workspace is of images in memory or on the disk; give train and val, or dataset and root")
-    if train is not None and (root is not None or skip_corrupt or follow_links):
-        raise UserError(
-            "root, skip_corrupt and follow_links are of a data set on the disk; leave them out, or train and val"
-        )
+    if train is not None and (root is not None or follow_links):
+        raise UserError("root and follow_links are of a data set on the disk; leave them out, or train and val")
     if dataset is not None and (val is not None or classes is not None):
         raise UserError("a data set on the disk has its own validation images and classes; leave val and classes out")
-    options = {"side": side, "val_share": val_share}
+    options = {"side": side, "val_share": val_share, "skip_corrupt": skip_corrupt}
     name = name or Path(path).name
     with Progress() as progress:
         if train is not None:
             data_set = objects.from_objects(train, val, classes, name, progress, **options)
             made = creation.create(path, data_set, name=name, recipe=_recipe(recipe))
         else:
-            options |= {"skip_corrupt": skip_corrupt, "follow_links": follow_links}
-            options |= {"name": name, "recipe": _recipe(recipe), "progress": progress}
+            options |= {"follow_links": follow_links, "name": name, "recipe": _recipe(recipe), "progress": progress}
             made = in_notebook_words(creation.create, path, dataset, root, **options)
     return OpenWorkspace(made)
 
@@ -195,16 +192,16 @@ class OpenWorkspace:
         kind: str = "remove",
         end: str = "helpful",
         seeds: int | Sequence[int] = len(SEEDS),
-        draws: int = CONTROL_DRAWS,
+        draws: int | None = None,
         recipe: str | None = None,
     ) -> Answer:
         """Retrains without the first k images of a ranking, or without the images `ids`, and waits for it.
 
-        Beside it: as many trainings with nothing removed, and `draws` times without as many random images of the same
-        classes. kind: "remove", or "mislabel" for wrong labels on them. end: "harmful" takes the most harmful images.
-        seeds: how many trainings an edit, or which. recipe: a name or FILE:CLASS; the model's if not given. Returns
-        what `retrain --json` prints. What was trained before is not trained again. Raises UserError for a question that
-        does not fit the workspace, and where it cannot be trained.
+        Beside it: as many trainings with nothing removed, and `draws` times (once, under a head 20 times) without as
+        many random images of the same classes. kind: "remove", or "mislabel" for wrong labels on them. end: "harmful"
+        takes the most harmful images. seeds: how many trainings an edit, or which. recipe: a name or FILE:CLASS; the
+        model's if not given. Returns what `retrain --json` prints. What was trained before is not trained again. Raises
+        UserError for a question that does not fit the workspace, and where it cannot be trained.
         """
         if (ranking is None) == (ids is None) or (ranking is None) != (k is None):
             raise UserError("say which images: a ranking with k, or ids without both")

@@ -136,3 +136,4 @@ def _thread_variables(threads: int) -> dict[str, str]:
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]) if sys.argv[1] else None, int(sys.argv[2]), *sys.argv[3:])
+    os._exit(0)  # a thread waits for stdin still, at which Python would print a fatal error

@@ -9,6 +9,7 @@ Were commands jobs, such a build would hold a worker while it waits for one.
 """
 
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from attribution.errors import UserError
 from attribution.files import ROOT, make_folder, open_private, read_json, write_json
+from attribution.importing import uploads
 from attribution.store.lock import is_locked
 from attribution.store.results import ResultStore
 from attribution.workspace.workspace import Workspace
@@ -50,9 +52,10 @@ class Command:
         return self.state == "running"
 
 
-def start_command(workspace: Workspace, words: list[str]) -> int:
-    """Starts `python -m attribution` with `words` for the workspace and returns its number. Raises UserError where the
-    data folder cannot be written to."""
+def start_command(workspace: Workspace, words: list[str], reads: Path | None = None) -> int:
+    """Starts `python -m attribution` with `words` for the workspace and returns its number. reads: a file that was
+    uploaded for it, which is removed when it has ended, however that is. Raises UserError where the data folder cannot
+    be written to."""
     home = _commands_folder(workspace)
     try:
         make_folder(home)
@@ -71,7 +74,7 @@ def start_command(workspace: Workspace, words: list[str]) -> int:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         process = subprocess.Popen(
-            [sys.executable, "-m", "attribution.runner.commands", str(folder), *words],
+            [sys.executable, "-m", "attribution.runner.commands", str(folder), str(reads or ""), *words],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -90,6 +93,28 @@ def list_commands(workspace: Workspace) -> list[Command]:
     """The last MAX_COMMANDS commands, newest first."""
     home = _commands_folder(workspace)
     return [command for number in _numbers(home) if (command := _read_command(home / str(number)))]
+
+
+def running_commands(workspace: Workspace) -> list[Command]:
+    """The commands that are still running, newest first. Of those that ended no more is read than that they did."""
+    home = _commands_folder(workspace)
+    open_ones = (home / str(number) for number in _numbers(home) if not (home / str(number) / "ended.json").exists())
+    return [command for folder in open_ones if (command := _read_command(folder)) and command.is_open]
+
+
+def find_command(workspace: Workspace, number: int) -> Command | None:
+    """A command by its number, or None."""
+    return _read_command(_commands_folder(workspace) / str(number))
+
+
+def answer_of(workspace: Workspace, command: Command) -> dict | None:
+    """The JSON object that a command printed with --json; None where it printed none."""
+    try:
+        lines = (_commands_folder(workspace) / str(command.number) / "out").read_text(errors="replace").splitlines()
+        answer = json.loads(lines[-1])
+    except (OSError, IndexError, ValueError, RecursionError):
+        return None
+    return answer if isinstance(answer, dict) else None
 
 
 def cancel_command(workspace: Workspace, number: int) -> None:
@@ -151,7 +176,7 @@ def _read_json(file: Path) -> dict | None:
 
 def main() -> None:
     """The process that `start_command` detaches: runs the command and writes down how it ended."""
-    folder, words = Path(sys.argv[1]), sys.argv[2:]
+    folder, reads, words = Path(sys.argv[1]), sys.argv[2], sys.argv[3:]
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # `cancel_command` is for the command, which this process waits for
     with open_private(folder / "out", "w") as out, open_private(folder / "err", "w") as err:
         process = subprocess.Popen(
@@ -163,6 +188,8 @@ def main() -> None:
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         code = process.wait()
+    if reads:
+        uploads.remove(Path(reads))
     if not (folder / "ended.json").exists():
         write_json(folder / "ended.json", {"state": "done" if code == 0 else "failed", "at": time.time()})
 

@@ -120,6 +120,13 @@ class JobQueue(Database):
         `count_jobs_ahead` and `job_states` cost less."""
         return self._jobs(f"WHERE {OPEN_STATES} ORDER BY id", ())
 
+    def current_jobs(self, paused_after: float, limit: int = 50) -> list[Job]:
+        """Jobs with something for a runner to do, and those that were paused after a moment, in seconds since 1970;
+        oldest first, at most `limit`."""
+        return self._jobs(
+            f"WHERE {OPEN_STATES} OR (state = 'paused' AND finished > ?) ORDER BY id LIMIT ?", (paused_after, limit)
+        )
+
     def has_open_jobs(self) -> bool:
         """True while there is a job with something for a runner to do."""
         return self.db.execute(f"SELECT 1 FROM jobs WHERE {OPEN_STATES} LIMIT 1").fetchone() is not None

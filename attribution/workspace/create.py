@@ -56,6 +56,10 @@ def create(
     Raises UserError where the data set cannot be had or is not fit, and where `path` is not new or no UTF-8.
     """
     path = Path(os.path.abspath(user_path(path)))
+    if path.is_symlink():  # it stays, and the folder that it leads to is replaced
+        path = path.resolve()
+    if os.path.ismount(path):
+        raise UserError(f"{path} is where another disk begins, which nothing can replace; name a new folder in it")
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise UserError(f"{path} is there already and not an empty folder; choose another")
     check_name(path)

@@ -144,21 +144,26 @@ class Server:
 
     def do_copy(self, question: dict) -> dict:
         """Of a data set: writes the images and labels of what it returns into the folder `out`, as arrays; {"classes",
-        "sizes", "notes"}."""
+        "sizes", "notes", "skipped"}."""
         given = self._call(self.made, self.own.object, *([Path(question["root"])] if question["root"] else []))
         train, val = given if isinstance(given, (tuple, list)) and len(given) == 2 else (given, None)
 
         def report(_: str, done: int, total: int) -> None:
             self.emit({"event": "epoch", "epoch": done, "epochs": total})
 
-        options = {key: question[key] for key in ("side", "val_share")}
+        options = {key: question[key] for key in ("side", "val_share", "skip_corrupt")}
         found = from_objects(train, val, name=question["name"], progress=report, **options)
         out = Path(question["out"])
         for split, part in (("train", found.train), ("val", found.val)):
             index = np.arange(len(part.labels)) if part.index is None else part.index
             for what, array in (("images", part.images), ("labels", part.labels), ("index", index)):
                 write_array(out / f"{split}_{what}.npy", array)
-        return {"classes": found.classes, "sizes": found.sizes, "notes": list(found.notes)}
+        return {
+            "classes": found.classes,
+            "sizes": found.sizes,
+            "notes": list(found.notes),
+            "skipped": list(found.skipped),
+        }
 
     def do_load(self, question: dict) -> dict:
         """Of a format: writes the arrays of what it returns into the folder `out`; {"method", "signed", "arrays"}."""

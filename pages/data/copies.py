@@ -15,7 +15,8 @@ SHOWN = 18  # pairs
 
 def draw(ws: Workspace) -> None:
     """The section of the page."""
-    st.markdown("##### Copies of validation images in the training set")
+    st.subheader("Copies of validation images in the training set", anchor=False)
+    st.caption("A model that has seen a validation image in training is judged too well.")
     found = copies.known(ws)
     if isinstance(found, UserError):
         st.warning(write.sentence(found), icon=":material/warning:")
@@ -28,17 +29,16 @@ def draw(ws: Workspace) -> None:
     elif problem := library.problem(ws):
         st.caption(write.sentence(problem))
     else:
-        why = "Near-copies have not been looked for yet." if found else "Nobody has looked for them here yet."
-        st.caption(f"{why} A model that has seen a validation image in training is judged too well.")
+        st.markdown("Near-copies: not searched for yet." if found else "Not searched for yet.")
     if found and found["listed"]:
         st.html(pairs_html(ws, found))
         n = len(found["listed"])
         which = f"the first {SHOWN} of {write.count(n)}" if n > SHOWN else "all of them"
-        st.caption(f"Validation image · training image, the most alike first; {which}. A click opens it on Explore.")
+        st.caption(f"Validation image · training image, the most alike first; {which}. A click opens it in Debug.")
     if found and found["near"]:
         cli_command.popover(ws, *library.WORDS, key="copies command")
     elif not (found and library.problem(ws)):
-        measurement.button(ws, library.WORDS, "Look for copies")
+        measurement.button(ws, library.WORDS, "Search for copies")
 
 
 def found_sentences(ws: Workspace, found: dict) -> list[str]:
@@ -54,7 +54,7 @@ def found_sentences(ws: Workspace, found: dict) -> list[str]:
 
 
 def pairs_html(ws: Workspace, found: dict) -> str:
-    """The first pairs, each a link to its validation image on Explore. Text from the workspace is escaped."""
+    """The first pairs, each a link to its validation image in Debug. Text from the workspace is escaped."""
     listed, drawn = found["listed"], []
     for pair in listed[:SHOWN]:
         address = urlencode({state.TARGET: pair["val"], **({state.MODEL: ws.model} if ws.model else {})})

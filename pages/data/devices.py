@@ -14,7 +14,8 @@ POLL = "2s"
 
 def draw(ws: Workspace) -> None:
     """The section of the page; it follows a runner that is at work."""
-    st.markdown("##### Retraining")
+    st.subheader("Devices", anchor=False)
+    st.caption("The processors and GPUs that retrain models when Debug, a study or a command asks.")
     try:
         store = ResultStore.for_workspace(ws)
     except UserError as error:
@@ -52,21 +53,17 @@ def runner_text(at_work: dict | None, expected: dict, store: ResultStore) -> str
     queued = states.count("queued")
     if at_work:
         workers = sum(int(row["workers"].split()[0]) for row in at_work["devices"])
-        trainings, slots = write.counted(len(store.live_trainings()), "training"), write.counted(workers, "worker")
         begun = write.counted(len(states) - queued, "job")
         text = (
-            f"A runner is at work ({at_work['executor']}): {trainings} under way, {slots}; {begun} begun, "
-            f"{write.count(queued)} queued."
+            f"Training now ({at_work['executor']}): {write.counted(len(store.live_trainings()), 'training')} under way "
+            f"on {write.counted(workers, 'worker')}; {begun} running, {write.count(queued)} waiting."
         )
     elif states:
         text = (
-            f"No runner is at work ({expected['executor']}), and {write.counted(len(states), 'job')} not done; the "
-            "next retraining that is asked for starts one, as does python -m attribution runner."
+            f"Nothing trains at the moment, and {write.counted(len(states), 'job')} not done; the next retraining that "
+            "is asked for starts them, as does python -m attribution runner."
         )
     else:
-        text = (
-            f"No runner is at work, and nothing is queued; one starts by itself when a retraining is asked for "
-            f"({expected['executor']})."
-        )
+        text = f"Nothing trains, and nothing waits ({expected['executor']}); training starts when a page asks for it."
     log = store.folder / "runner.log"
-    return f"{text} Its log is {log}." if log.exists() else text
+    return f"{text} The log is {log}." if log.exists() else text

@@ -1,9 +1,8 @@
-"""The texts of the Workspace page: tables of what is loaded, and the words of a command."""
+"""The texts of Data & jobs: tables of what is stored, and the words of a command."""
 
 from attribution import UserError, Workspace
 from attribution.files import user_path
 from attribution.importing import alignment
-from attribution.runner.commands import Command
 from attribution.workspace import base_models, image_check
 from pages.ui import format as write
 
@@ -16,26 +15,54 @@ def images_text(ws: Workspace) -> str:
         return str(error)
 
 
+def size_text(ws: Workspace) -> str:
+    """Such as "Fashion-MNIST: 5,000 training and 1,000 validation images, 10 classes, 100 planted label errors"."""
+    planted = f", {write.counted(ws.planted, 'planted label error')}" if ws.planted else ""
+    return (
+        f"{ws.manifest['dataset']['name']}: {write.count(ws.n_train)} training and {write.count(ws.n_val)} validation "
+        f"images, {len(ws.classes)} classes{planted}"
+    )
+
+
 def ranking_rows(ws: Workspace) -> list[dict]:
     """A row for each stored ranking."""
     rows = []
     for part, provenance in _parts_of(ws, "rankings/"):
-        name, made_for = part.split("/")[1], provenance.get("made_for") or {}
+        name = part.split("/")[1]
         check = provenance.get("alignment") or alignment.check_alignment(ws.ranking(name)).to_json()
         rows.append(
             {
                 "ranking": name,
                 "method": provenance.get("method", name),
-                "signed": "yes" if provenance.get("signed") else "no",
-                "first image of the target's class": f"{check['top1_same_class']:.0%} (chance {check['chance']:.0%})",
-                "made for": " ".join(filter(None, [made_for.get("recipe"), made_for.get("hash")])) or "unknown",
-                "from": provenance.get("file") or provenance.get("command", "unknown"),
+                "harmful scores": "yes" if provenance.get("signed") else "no",
+                "top image has the target's class": f"{check['top1_same_class']:.0%} (chance {check['chance']:.0%})",
                 "made": provenance.get("made", ""),
-                "seconds": provenance.get("seconds"),
-                "MiB": size_mib(provenance),
             }
         )
     return rows
+
+
+def ranking_details(ws: Workspace) -> list[dict]:
+    """Where each stored ranking comes from."""
+    return [
+        {"ranking": part.split("/")[1], "made for": _made_for(provenance), **_origin(provenance)}
+        for part, provenance in _parts_of(ws, "rankings/")
+    ]
+
+
+def _made_for(provenance: dict) -> str:
+    made_for = provenance.get("made_for") or {}
+    return " ".join(filter(None, [made_for.get("recipe"), made_for.get("hash")])) or "unknown"
+
+
+def _origin(provenance: dict) -> dict:
+    """The columns of every table of details."""
+    seconds = provenance.get("seconds")
+    return {
+        "from": provenance.get("file") or provenance.get("command", "unknown"),
+        "took": "not recorded" if seconds is None else write.seconds(seconds),
+        "size": write.byte_size(sum(provenance.get("files", {}).values())),
+    }
 
 
 def feature_rows(ws: Workspace) -> list[dict]:
@@ -44,31 +71,43 @@ def feature_rows(ws: Workspace) -> list[dict]:
         {
             "features": part.split("/")[1],
             "dimensions": provenance.get("dim"),
-            "kNN accuracy": f"{provenance['knn_accuracy']:.1%}" if provenance.get("knn_accuracy") else "not measured",
-            "measured on": provenance.get("measured_on", ""),
-            "from": provenance.get("file") or provenance.get("command", "unknown"),
+            "kNN accuracy": f"{provenance['knn_accuracy']:.1%}"
+            if provenance.get("knn_accuracy")
+            else "not measured yet",
             "made": provenance.get("made", ""),
-            "seconds": provenance.get("seconds"),
-            "MiB": size_mib(provenance),
+        }
+        for part, provenance in _parts_of(ws, "features/")
+    ]
+
+
+def feature_details(ws: Workspace) -> list[dict]:
+    """Where each feature set comes from."""
+    return [
+        {
+            "features": part.split("/")[1],
+            "kNN measured on": provenance.get("measured_on", "nothing yet"),
+            **_origin(provenance),
         }
         for part, provenance in _parts_of(ws, "features/")
     ]
 
 
 def detector_rows(ws: Workspace) -> list[dict]:
-    """A row for each stored detector of mislabeled images."""
+    """A row for each stored detector of label errors."""
     return [
         {
             "detector": part.split("/")[1],
             "rests on": provenance.get("about", ""),
-            "validation images": "first half" if provenance.get("uses_val") else "none",
-            "from": provenance.get("command", "unknown"),
+            "validation images used": "first half" if provenance.get("uses_val") else "none",
             "made": provenance.get("made", ""),
-            "seconds": provenance.get("seconds"),
-            "MiB": size_mib(provenance),
         }
         for part, provenance in _parts_of(ws, "detectors/")
     ]
+
+
+def detector_details(ws: Workspace) -> list[dict]:
+    """Where each detector comes from."""
+    return [{"detector": part.split("/")[1], **_origin(provenance)} for part, provenance in _parts_of(ws, "detectors/")]
 
 
 def live_rankings_text(ws: Workspace) -> str:
@@ -95,20 +134,33 @@ def model_rows(ws: Workspace) -> list[dict]:
     """A row for each model: a recipe whose base predictions the workspace holds."""
     rows = []
     for model in base_models.describe_models(ws):
-        parts = ws.with_model(model["recipe"]).manifest["parts"]
-        base, lds = parts.get("base", {}), parts.get("lds")
+        lds = ws.with_model(model["recipe"]).manifest["parts"].get("lds")
+        halves = f"{lds['masks']} x {write.counted(len(lds.get('seeds') or [0]), 'seed')}" if lds else "none: no LDS"
+        rows.append(
+            {
+                "model": model["recipe"],
+                "networks": model["models"],
+                "accuracy": "not measured yet" if model["accuracy"] is None else f"{model['accuracy']:.1%}",
+                "models on random halves": halves,
+                "can be retrained": "no" if model["warning"] else "yes",
+                "made": model["made"] or "when it is needed",
+            }
+        )
+    return rows
+
+
+def model_details(ws: Workspace) -> list[dict]:
+    """Where each model comes from."""
+    rows = []
+    for model in base_models.describe_models(ws):
+        base = ws.with_model(model["recipe"]).manifest["parts"].get("base", {})
         rows.append(
             {
                 "model": model["recipe"],
                 "recipe hash": model["hash"] or "not recorded",
-                "networks": model["models"],
-                "right": f"{model['accuracy']:.1%}" if model["accuracy"] is not None else "",
-                "held-out halves": f"{lds['masks']} x {len(lds.get('seeds') or [0])} seeds" if lds else "none: no LDS",
                 "from": ", ".join(model["imported"]) if model["imported"] else base.get("command", model["how"]),
-                "training images": base.get("train") or "",
-                "made": model["made"] or "",
-                "seconds": base.get("seconds"),
-                "retrains": "no" if model["warning"] else "yes",
+                "training images": base.get("train") or "not predicted",
+                "one training took": write.seconds(base["seconds"]) if base.get("seconds") else "not recorded",
             }
         )
     return rows
@@ -160,35 +212,16 @@ def user_parts(ws: Workspace) -> list[str]:
     ]
 
 
-def size_mib(provenance: dict) -> float:
-    """Mebibytes of a part's files."""
-    return round(sum(provenance.get("files", {}).values()) / 2**20, 1)
-
-
 def import_words(fields: dict) -> list[str]:
-    """The words of an import: {"format", "path", "name"} and what was declared, None or "" where nothing was."""
-    words = ["import", fields["format"], str(user_path(fields["path"])), "--name", fields["name"]]
+    """The words of an import that is judged at once: {"format", "path", "name"} and what was declared, None or "" where
+    nothing was."""
+    path = str(user_path(fields["path"]))
+    words = ["show", path, "--name", fields["name"], "--format", fields["format"], "--no-serve", "--json"]
     for option in ("orientation", "sign", "index_base", "targets", "train", "part"):
         if fields.get(option) not in (None, ""):
             words += [f"--{option.replace('_', '-')}", str(fields[option])]
     words += {"whole": ["--dense"], "first": ["--top-only"]}.get(fields.get("keep"), [])
     return words + (["--force"] if fields.get("force") else [])
-
-
-def command_text(command: Command) -> str:
-    """A command and its state, in a line of markdown."""
-    what = " ".join(
-        command.words[: command.words.index("--workspace")] if "--workspace" in command.words else command.words
-    )
-    end = {
-        "running": "running",
-        "done": "done",
-        "failed": "failed",
-        "cancelled": "cancelled",
-        "lost": "gone without a word; start it again",
-    }[command.state]
-    message = f": {command.message}" if command.message and command.state in ("done", "failed") else ""
-    return write.plain(f"{what} · {end}, {write.seconds(command.seconds)}{message}")
 
 
 def _parts_of(ws: Workspace, prefix: str) -> list[tuple[str, dict]]:

@@ -7,7 +7,7 @@ from attribution.explore.lineup import LineupRow
 from attribution.export import lineup_figure
 from pages.debug import retraining
 from pages.debug.lineup_view import Choice
-from pages.ui import cli_command, state
+from pages.ui import cli_command
 from pages.ui import format as write
 from pages.ui.downloads import report_button, warn_of_boxes
 
@@ -16,12 +16,6 @@ def draw(ws: Workspace, target: int, rows: list[LineupRow], choice: Choice, k: i
     """The row of links and buttons below the lineup."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if ws.has_base:
-            st.page_link(
-                "pages/brittleness/page.py",
-                label="Test it in Brittleness",
-                icon=":material/science:",
-                query_params={state.TARGET: str(target), state.CUT_RANKING: cut_ranking, state.K: str(k)},
-            )
             st.page_link("pages/compare/page.py", label="How typical is this?", icon=":material/show_chart:")
         with st.popover("Export the figure", icon=":material/download:"):
             warn_of_boxes(ws, "SVG")
@@ -53,6 +47,6 @@ def _commands(ws: Workspace, target: int, rows: list[LineupRow], choice: Choice,
     commands = {"This figure": ["export", "figure", *options, "--out", f"lineup-{target}.png"]}
     row = retraining.row_of(rows, cut_ranking)
     if row and ws.has_base:
-        question = {"verb": "retrain", **retraining.question(ws, target, row, k)}
+        question = {"verb": "retrain", "recipe": ws.recipe, **retraining.question(ws, target, row, k)}
         commands[f"Retraining without the first {k} of {cut_ranking}"] = cli_command.arguments(question)
     return commands | {"The report": ["export", "report", *options, "--out", f"report-{target}.html"]}

@@ -39,12 +39,12 @@ def _reaches(_ws, cache_key: str, image: int, rankings: tuple[str, ...]) -> list
 
 
 def _targets(ws: Workspace, image: int, reaches: list[ImageInfluence], on_target) -> None:
-    st.markdown("##### Whom it helps and harms most")
+    st.markdown("### Predictions it helps or harms most")
     ends = [end for row in reaches for end in (row.helped, row.harmed) if end is not None]
     shown = np.unique(np.concatenate([np.zeros(0, np.int64), *(end.targets for end in ends)]))
     places = {int(target): at for at, target in enumerate(shown)}
     notes = [
-        f"Validation images, click one to see its lineup. A list is the first {hubs.DEFAULT_K} images of a "
+        f"Validation images, click one to debug it. A list is the first {hubs.DEFAULT_K} images of a "
         "target that may rank this one; no. 1 stands in most lists."
     ]
     if any(row.signed for row in reaches):
@@ -99,7 +99,7 @@ def _row(ws, image, reach: ImageInfluence, name: str, end: InfluenceEnd | None, 
     where = [f", #{rank} of its list" if rank else "" for rank in end.ranks]
     texts = [f"validation image {target}, {ws.classes[c]}{at}" for target, c, at in zip(end.targets, true, where)]
     captions = [f"#{rank}" if rank else f"> {hubs.LIST_DEPTH}" for rank in end.ranks] if end.scores is None else None
-    marks = [f"≠ {ws.classes[c]}" if c != given else None for c in true]
+    marks = [f"label: {ws.classes[c]}" if c != given else None for c in true]
     return drawn | {
         "notes": notes,
         "tiles": tiles(
@@ -130,7 +130,7 @@ def _alike(ws: Workspace, image: int, on_image) -> None:
     if not ws.features() or ws.n_train > near_duplicates.MAX_IMAGES:
         return
     alike = _around(ws, theme.cache_key(ws), image)
-    st.markdown("##### Images like it")
+    st.markdown("### Images like it")
     st.caption(write.plain(alike_text(alike)))
     data = alike_data(ws, alike, sprite_sheet.sheet(ws, "train", _shown(alike)), sprite_sheet.scale(ws))
     strip("alike", data, on_pick=lambda tile: on_image(tile["id"]))
@@ -155,7 +155,7 @@ def alike_text(alike: dict) -> str:
     few = f" {MEMBERS} of them are shown." if n > MEMBERS else ""
     return (
         f"{group} at a cosine of {alike['cosine']:g} in {alike['features']} features{blind}; with the nearest "
-        f"others.{few} Brittleness can remove an image together with its near-duplicates."
+        f"others.{few} More tests, beside the verdict, can remove an image together with its near-duplicates."
     )
 
 

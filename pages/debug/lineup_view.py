@@ -8,10 +8,10 @@ import numpy as np
 
 from attribution import Workspace
 from attribution.explore.lineup import LineupRow
+from attribution.export.palette import ranking_style
 from attribution.training.head.recipe import is_head
 from pages.ui import format as write
-from pages.ui import model_choice, tile_strip
-from pages.ui.target_card import support_text
+from pages.ui import state, tile_strip
 from pages.ui.tile_strip import tiles
 
 
@@ -64,6 +64,7 @@ def strip_data(
         scale,
         of=target,
         axis="rank",
+        present=state.presenting(),
         cut=cut,
         selected=selected,
         footnote=footnote(ws),
@@ -90,16 +91,14 @@ def _live(ws: Workspace, target: int, rows: list[LineupRow], drawn: list[dict]) 
 
 def _row(ws, target, row, places, chosen, supports, explain, scores, planted, shown) -> dict:
     label = ws.val_labels[target]
-    sign = "+" if row.sign > 0 else "-"
-    words = "helpful" if row.sign > 0 else "harmful"
-    if explain == "predicted":
-        words = f"{'for' if row.sign > 0 else 'against'} {ws.classes[row.for_class]}"
+    words = _sign_words(ws, row, explain)
     drawn = {
         "id": row.id,
         "name": row.method,
         "short": row.ranking,
+        "colour": ranking_style(row.ranking)[0],
         "about": row.description,
-        "sign": sign,
+        **({} if row.is_control else {"sign": "+" if row.sign > 0 else "-"}),
         "sign_text": words,
         "chosen": row.ranking == chosen and row.end == "helpful",
         "choose": f"Cut and retrain by {row.ranking}" if ws.has_base else f"Cut by {row.ranking}",
@@ -107,9 +106,7 @@ def _row(ws, target, row, places, chosen, supports, explain, scores, planted, sh
     }
     if row.undefined:
         return drawn | {"tiles": [], "empty": row.undefined}
-    notes = [f"{write.share(row.n_same_class, len(row.ids))} same class"]
-    if row.most_alike:
-        notes.append(f"{row.most_alike[1]} of {len(row.ids)} shared with {row.most_alike[0]}")
+    shared = row.most_alike and f"{row.most_alike[1]} of {len(row.ids)} shared with {row.most_alike[0]}"
     support = supports.get(row.ranking) if row.end == "helpful" else None
     texts = [f"training image {image}, {ws.classes[given]}" for image, given in zip(row.ids, row.labels)]
     flags = [None] * len(row.ids)
@@ -117,77 +114,43 @@ def _row(ws, target, row, places, chosen, supports, explain, scores, planted, sh
         flags = [f"planted: was {ws.classes[planted[image]]}" if planted[image] >= 0 else None for image in row.ids]
     return drawn | {
         "mix": [{"text": ws.classes[c], "count": n, "same": bool(c == label)} for c, n in row.class_counts],
-        "notes": notes,
-        **({"support": {"k": support["support"], "text": support_text(support, shown)}} if support else {}),
+        "notes": [f"{write.share(row.n_same_class, len(row.ids))} same class"],
+        "details": [shared] if shared else [],
+        **({"support": {"k": support["support"], "text": flip_text(support, shown)}} if support else {}),
         "tiles": tiles(
             places,
             row.ids,
             texts,
             flag=flags,
-            mark=[f"≠ {ws.classes[given]}" if given != label else None for given in row.labels],
+            mark=[f"label: {ws.classes[given]}" if given != row.explained else None for given in row.labels],
             score=[write.score(s) for s in row.scores] if scores and row.scores is not None else None,
         ),
     }
+
+
+def _sign_words(ws: Workspace, row: LineupRow, explain: str) -> str:
+    """What the images of a row do: they help, harm, speak for a class or against it, or nothing."""
+    if row.is_control:
+        return "control"
+    if explain == "predicted":
+        return f"{'for' if row.sign > 0 else 'against'} {ws.classes[row.for_class]}"
+    return "helpful" if row.sign > 0 else "harmful"
+
+
+def flip_text(support: dict, shown: int) -> str:
+    """{"support": 24, ...} -> "flips at 24 removed", with an arrow where that lies beyond the `shown` columns."""
+    if support["support"]:
+        about = "≈ " if support["status"] == "unstable" else ""
+        return f"flips at {about}{support['support']} removed" + (" →" if support["support"] > shown else "")
+    if support["status"] == "censored":
+        return f"no flip within {support['k_max']}"
+    return support["status"].replace("_", " ")
 
 
 def footnote(ws: Workspace) -> str:
     """What the reader of the rows must know, in one line."""
     note = "Ranks align in columns; scores of different rows are not comparable."
     return note + write.planted_note(ws.planted)
-
-
-def sentence(ws: Workspace, target: int, supports: dict[str, dict[str, dict]]) -> str:
-    """The measured fact that heads the page of a target. supports: kind -> ranking -> its support (retraining.py)."""
-    true = ws.classes[ws.val_labels[target]]
-    if not ws.has_base:
-        return f"{_class_first(true)}. No model has been trained here yet."
-    base, predicted = ws.base, ws.base.prediction[target]
-    votes = int((base.predicted[:, target] == predicted).sum())
-    fact = f"{_class_first(ws.classes[predicted])} in {votes} of {base.n_models} models{model_choice.of_model(ws)}"
-    if is_head(ws.recipe):  # one training stands for all
-        fact = f"{_class_first(ws.classes[predicted])}, says {ws.recipe}"
-    if ws.classes[predicted] != true:
-        return f"{fact}, but it is labelled {true}."
-    removed, relabelled = (_smallest(supports.get(kind, {})) for kind in ("remove", "mislabel"))
-    if removed:
-        name, best = removed
-        return f"{fact}. Without {_first_images(best['k'])} of {name}: {_outcome(best)}."
-    if relabelled:
-        name, best = relabelled
-        new_label = ws.classes[base.likeliest_wrong_class[target]]
-        start = f"{fact}. No removal tested changes that; with" if "remove" in supports else f"{fact}. With"
-        return f"{start} {_first_images(best['k'])} of {name} relabelled {new_label}: {_outcome(best)}."
-    return f"{fact}. No edit tested changes that." if supports else f"{fact}."
-
-
-def _class_first(name: str) -> str:
-    """A class name at the head of a sentence; one that is no word, such as n01440764, stays as it is."""
-    return name if any(map(str.isdigit, name)) else write.capitalised(name)
-
-
-def _smallest(supports: dict[str, dict]) -> tuple[str, dict] | None:
-    """(ranking, its support) that clearly flips with the fewest images, first where no seed tried resists, as the
-    opening has it; else the smallest close call."""
-    return min(
-        (item for item in supports.items() if item[1]["support"]),
-        default=None,
-        key=lambda item: (item[1]["close"], item[1]["wrong"] < item[1]["seeds"], item[1]["k"], -item[1]["votes"]),
-    )
-
-
-def _first_images(k: int) -> str:
-    return "the first image" if k == 1 else f"the first {k} images"
-
-
-def _outcome(support: dict) -> str:
-    if support["seeds"] == 1:  # of a recipe that has no seeds
-        return support["becomes"]
-    outcome = f"{support['becomes']} in {support['votes']} of {support['seeds']}"
-    if support["wrong"] > support["votes"]:
-        outcome = f"wrong in {support['wrong']} of {support['seeds']}, mostly {support['becomes']}"
-    if support["close"]:
-        return f"{outcome} (a close call: fresh seeds changed the verdict)"
-    return f"{outcome} (a close call from {support['support']} on)" if support["k"] > support["support"] else outcome
 
 
 def image_html(
@@ -217,29 +180,3 @@ def image_html(
         f'<div class="lu-faint">image {ws.train_index[image]} of the source data</div></div>'
         f'<table><tr><td colspan="2" class="lu-faint">rank for target {target}</td></tr>{lines}</table></div>'
     )
-
-
-def votes_html(groups: list[dict], message: str = "") -> str:
-    """A line for each group of retrainings, a dot for each seed (retraining.view), and a message below."""
-    lines = "".join(_group_html(group) for group in groups)
-    return f'<div class="lu-votes" role="status">{lines}<i>{write.escape(message)}</i></div>'
-
-
-def _group_html(group: dict) -> str:
-    done = [vote for vote in group["votes"] if vote["state"] == "done"]
-    wrong = [vote["becomes"] for vote in done if vote["wrong"]]
-    most = max(set(wrong), key=wrong.count) if wrong else None
-    majority = f"{write.escape(most)} in {wrong.count(most)} of {len(done)}" if most else f"unchanged in {len(done)}"
-    return (
-        f"<span>{write.escape(group['name'])}</span>"
-        f'<span class="dots">{"".join(_dot_html(vote) for vote in group["votes"])}</span>'
-        f"<b>{majority if done else 'waiting'}</b>"
-    )
-
-
-def _dot_html(vote: dict) -> str:
-    sign, kind = {"done": ("◆", "flipped") if vote["wrong"] else ("●", "kept"), "running": ("◐", "running")}.get(
-        vote["state"], ("○", "lu-faint")
-    )
-    words = write.escape(f"seed {vote['seed']}: {vote['becomes'] or vote['state']}")
-    return f'<span class="{kind}" title="{words}" aria-label="{words}" role="img">{sign}</span>'

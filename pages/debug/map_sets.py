@@ -1,7 +1,6 @@
 """Sets of images: chosen by a lasso on the map, kept under a name, looked through in Clean labels, removed together."""
 
 from collections.abc import Callable
-from urllib.parse import urlencode
 
 import numpy as np
 import streamlit as st
@@ -11,6 +10,7 @@ from attribution.audit import detectors
 from attribution.explore import image_sets
 from attribution.features import projection
 from attribution.features.projection import Projection
+from pages.debug import question
 from pages.ui import audit_queue, sprite_sheet, state
 from pages.ui import format as write
 from pages.ui.tile_strip import image_row, strip, strip_data
@@ -100,22 +100,26 @@ def _draw_buttons(ws: Workspace, train: np.ndarray, val: np.ndarray) -> None:
         "Review in Clean labels", key="set to audit", icon=":material/policy:", disabled=not few, help=why
     ):
         audit_queue.make_and_open(ws, images=train.tolist())
-    if ws.has_base and few:
-        st.html(removal_link(train, int(session[state.TARGET])), width="content")
+    if ws.has_base:
+        st.button(
+            "Remove these and retrain…",
+            key="remove set",
+            icon=":material/science:",
+            disabled=not few,
+            help=why or "Opens the drawer, which says what it costs.",
+            on_click=_ask_of_removal,
+            args=(train,),
+        )
     st.button("Close the set", key="close set", type="tertiary", on_click=choose, args=([], []))
     name = session.get("open a set")
     if name:
         st.button("Delete the kept set", key="delete set", type="tertiary", on_click=_delete, args=(ws, name))
 
 
-def removal_link(train: np.ndarray, target: int) -> str:
-    """A link that asks what removing these training images does to the target."""
+def _ask_of_removal(train: np.ndarray) -> None:
+    """Asks in the drawer what removing these training images does to the target; a callback."""
     ids = write.number_ranges(train.tolist()).replace("–", "-")
-    asked = {state.TARGET: target, state.TEST: "chosen images", state.KIND: "remove", state.IDS: ids}
-    if model := session.get(state.MODEL):
-        asked[state.MODEL] = model
-    address = write.escape(f"brittleness?{urlencode(asked)}")
-    return f'<a class="lu-button" href="{address}" target="_self">Remove these and retrain…</a>'
+    question.show({state.TEST: question.CHOSEN, state.KIND: "remove", state.IDS: ids})
 
 
 def _keep(ws: Workspace, train: np.ndarray, val: np.ndarray) -> None:

@@ -8,7 +8,7 @@ from attribution.features import projection
 from attribution.features.projection import Projection
 from attribution.inputs import names
 from attribution.rankings import default_rankings
-from pages.debug import map_points, map_sets, map_words
+from pages.debug import drawer, map_points, map_sets, map_words
 from pages.ui import cli_command, link, measurement, state
 from pages.ui import format as write
 from pages.ui.tile_strip import component
@@ -62,7 +62,7 @@ def draw(ws: Workspace, targets: np.ndarray, target: int) -> None:
         data=data
         | {"classes": names.visible_all(data["classes"]), "alt": names.visible(alt), "set": bool(chosen)}
         | {key: names.visible_all(data[key]) for key in ("legend", "names", "marked")},
-        on_pick_change=lambda: _pick(ws, target),
+        on_pick_change=lambda: _pick(ws),
         on_lasso_change=lambda: _lasso(ws, points, targets, by, target),
     )
     with more, st.popover("About this map", type="tertiary"):
@@ -75,7 +75,7 @@ def draw(ws: Workspace, targets: np.ndarray, target: int) -> None:
             icon=":material/download:",
         )
         cli_command.show(ws, *build, "--method", points.provenance["method"])
-    map_sets.draw(ws, points, chosen, on_image=lambda image: _open_image(target, image), on_target=_open_target)
+    map_sets.draw(ws, points, chosen, on_image=drawer.select_image, on_target=_open_target)
 
 
 def _restore(ws: Workspace, features: list[str]) -> None:
@@ -100,7 +100,7 @@ def _top_images(ws: Workspace, target: int) -> tuple[np.ndarray, str, bool]:
 # -- what was chosen on the map; callbacks
 
 
-def _pick(ws: Workspace, target: int) -> None:
+def _pick(ws: Workspace) -> None:
     picked = session[KEY].get("pick")
     if not picked:
         return
@@ -108,7 +108,7 @@ def _pick(ws: Workspace, target: int) -> None:
     if picked["split"] == "val" and 0 <= image < ws.n_val:
         _open_target(image)
     elif picked["split"] == "train" and 0 <= image < ws.n_train:
-        _open_image(target, image)
+        drawer.select_image(image)
 
 
 def _lasso(ws: Workspace, points: Projection, targets: np.ndarray, by: str, target: int) -> None:
@@ -124,10 +124,6 @@ def _lasso(ws: Workspace, points: Projection, targets: np.ndarray, by: str, targ
     hidden = [int(code) for code in drawn.get("hidden", [])]
     inside = map_sets.inside(points, corners, targets, ~np.isin(train, hidden), ~np.isin(val, hidden))
     map_sets.choose(*inside)
-
-
-def _open_image(target: int, image: int) -> None:
-    session[state.IMAGE] = (target, int(image))
 
 
 def _open_target(target: int) -> None:

@@ -1,15 +1,30 @@
-"""Debug: pick a validation image, see every ranking's suspects side by side, cut, and retrain without them."""
+"""Debug: pick a validation image, see every ranking's top images side by side, cut, and read what happens without them.
+
+The picker, the target's line, the rows over the whole width; a drawer slides over from the right when it is asked for.
+"""
 
 import numpy as np
 import streamlit as st
 
 from attribution import UserError, Workspace
-from attribution.explore.lineup import LineupRow, alignment_warning, rank_of_image
+from attribution.explore.lineup import LineupRow, alignment_warning
 from attribution.explore.opening_target import OpeningTarget, opening_target
-from pages.debug import copies, export, influence, lineup_view, retraining, rows, suspects, target_picker
+from pages.debug import (
+    copies,
+    drawer,
+    drawer_history,
+    drawer_image,
+    drawer_verdict,
+    export,
+    headline,
+    question,
+    retraining,
+    rows,
+    suspects,
+    target_picker,
+)
 from pages.ui import format as write
 from pages.ui import model_choice, sprite_sheet, state, theme
-from pages.ui.target_card import card_html
 
 session = st.session_state
 
@@ -18,19 +33,24 @@ def main() -> None:
     """Draws the page."""
     ws = theme.workspace()
     first = _opening_target(ws, theme.cache_key(ws))
+    if ws.has_base:
+        question.restore(ws)
+    for error in drawer.restore(ws):
+        st.warning(write.sentence(error), icon=":material/link_off:")
     target_picker.restore(ws, first)
+    state.show_error()
     with st.container(gap="xxsmall"):
         targets, target = target_picker.draw_filters(ws)
         target_picker.draw_film(ws, targets, target)
+        drawer.follow(target)
         supports = retraining.supports(ws, theme.cache_key(ws)).get(target, {})
-        st.header(write.plain(lineup_view.sentence(ws, target, supports)), anchor=False)
-        with st.container(horizontal=True, gap="small"):
-            with st.container(width=204):
-                url = sprite_sheet.image_url(ws, "val", target)
-                st.html(card_html(ws, target, supports, url, sprite_sheet.scale(ws, 200)))
-                copies.draw(ws, target, on_image=lambda image: _select_image(target, image))
-            with st.container(gap="xsmall"):
-                _draw_lineup(ws, target, supports, first)
+        line = st.container()
+        copies.draw(ws, target, on_image=drawer.select_image)
+        error = st.container(key="error") if suspects.are_sought(ws, target) else None
+        _draw_lineup(ws, target, supports, first, line)
+        if error:  # last: the rows never wait for it
+            with error:
+                suspects.draw(ws, target, on_pick=lambda image: _pick(ws, image))
         target_picker.draw_trail(ws, target)
 
 
@@ -39,27 +59,31 @@ def _opening_target(_ws, cache_key: str) -> OpeningTarget | None:
     return opening_target(_ws)
 
 
-def _draw_lineup(ws: Workspace, target: int, supports: dict, first: OpeningTarget | None) -> None:
+def _draw_lineup(ws: Workspace, target: int, supports: dict, first: OpeningTarget | None, line) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         choice = rows.draw_controls(ws, target)
         bar = st.container(horizontal=True, vertical_alignment="bottom", gap="small", width="content")
-    if not choice.rankings:
-        st.info("No ranking is chosen. Choose one or more under *Rows*.")
-        return
+    loaded: list[LineupRow] = []
     try:
-        loaded = rows.load(ws, target, choice)
+        loaded = rows.load(ws, target, choice) if choice.rankings else []
     except UserError as error:
         st.error(write.sentence(error))
+    if not loaded:
+        if not choice.rankings:
+            st.info("No ranking is chosen. Choose one or more under *Rows*.")
+        _draw_line(ws, target, supports, "", retraining.Cut(None, 1), line)
         return
     with bar:
-        k, cut_ranking = rows.draw_cut(ws, target, choice, loaded, first, on_retrain=_start_retraining)
+        k, cut_ranking = rows.draw_cut(ws, target, choice, loaded, first)
+        cut = retraining.cut(ws, target, retraining.row_of(loaded, cut_ranking), k)
+        if ws.has_base:
+            _draw_button(ws, cut)
+    _draw_line(ws, target, supports, cut_ranking, cut, line)
     model_choice.draw_warning(ws)
     for name in choice.rankings:
         warning = alignment_warning(ws, name)
         if warning:
             st.caption(f":material/warning: {write.plain(f'{name}: {warning}')}")
-    _retraining(ws, target)
-    image = _selected_image(target)
     planted = _planted_originals(ws, ws.fingerprint) if choice.planted else None
     rows.draw_strip(
         ws,
@@ -68,44 +92,61 @@ def _draw_lineup(ws: Workspace, target: int, supports: dict, first: OpeningTarge
         choice,
         k,
         cut_ranking,
-        image,
+        drawer.image(),
         supports.get("remove", {}),
         planted,
-        on_pick=lambda image: _select_image(target, image),
+        on_pick=lambda image: _pick(ws, image),
     )
-    if image is not None:
-        _draw_image_card(ws, target, image, loaded, planted)
-        influence.draw(
-            ws,
-            image,
-            list(dict.fromkeys(row.ranking for row in loaded)),
-            on_target=lambda target: _follow_image(target, image),
-            on_image=lambda image: _select_image(target, image),
-        )
-    suspects.draw(ws, target, on_pick=lambda image: _select_image(target, image))
     export.draw(ws, target, loaded, choice, k, cut_ranking)
+    _draw_drawer(ws, target, cut, loaded, planted)
 
 
-# -- the training image that is selected in the rows
+def _draw_line(ws: Workspace, target: int, supports: dict, ranking: str, cut: retraining.Cut, line) -> None:
+    picture = sprite_sheet.image_url(ws, "val", target)
+    line.html(headline.line_html(ws, target, supports, picture, ranking, cut.k, cut.known.answer))
 
 
-def _selected_image(target: int) -> int | None:
-    """The training image whose card is open; it is closed when the target changes."""
-    if session.get(state.IMAGE) is not None and session[state.IMAGE][0] != target:
-        session[state.IMAGE] = None
-    return session[state.IMAGE][1] if session.get(state.IMAGE) else None
+def _draw_button(ws: Workspace, cut: retraining.Cut) -> None:
+    """The button beside the cut: it says what happens, and what it costs."""
+    seeds = "exactly" if ws.get_recipe().deterministic else "with five seeds"
+    st.button(
+        cut.button,
+        key="retrain",
+        type="primary",
+        on_click=question.ask_cut,
+        args=(ws, cut),
+        disabled=cut.known.spec is None,
+        help=write.sentence(cut.known.error)
+        if cut.known.error
+        else f"Trains the model anew without these images, {seeds}, beside random images of the same classes and "
+        "beside all images. What was trained before is not trained again.",
+    )
+    if drawer.panel() is None:
+        st.button("History", key="open history", type="tertiary", on_click=drawer.open_panel, args=("history",))
 
 
-def _select_image(target: int, image: int) -> None:
-    """Opens a training image's card, or closes it."""
-    selection = (target, int(image))
-    session[state.IMAGE] = None if session.get(state.IMAGE) == selection else selection
+def _pick(ws: Workspace, image: int) -> None:
+    """A training image was clicked in the rows; a callback."""
+    if question.is_choosing():
+        question.choose(ws, image)
+    else:
+        drawer.select_image(image)
 
 
-def _follow_image(target: int, image: int) -> None:
-    """Goes to a target, with the training image's card still open."""
+def _draw_drawer(ws: Workspace, target: int, cut: retraining.Cut, loaded: list[LineupRow], planted) -> None:
+    panels = {}
+    if ws.has_base:
+        panels["verdict"] = lambda: drawer_verdict.draw(ws, target, question.asked(ws, target, cut))
+        panels["history"] = lambda: drawer_history.draw(ws, target)
+    if (image := drawer.image()) is not None:
+        panels["image"] = lambda: drawer_image.draw(ws, target, image, loaded, planted, _follow_image)
+    drawer.draw(panels)
+
+
+def _follow_image(target: int) -> None:
+    """Goes to a target, with the training image still open; a callback."""
+    drawer.keep_image(drawer.image(), target)
     target_picker.go_to(target)
-    session[state.IMAGE] = (target, image)
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
@@ -113,47 +154,6 @@ def _planted_originals(_ws, fingerprint: str) -> np.ndarray:
     """Original label of each training image whose label was changed on purpose, -1 elsewhere."""
     truth = _ws.truth()
     return np.where(truth["planted"], truth["original"], -1)
-
-
-def _draw_image_card(
-    ws: Workspace, target: int, image: int, loaded: list[LineupRow], planted: np.ndarray | None
-) -> None:
-    """A training image: its given label, and its rank in each row."""
-    ranks = [(row, rank_of_image(ws, row, target, image)) for row in loaded if not row.undefined]
-    url, scale = sprite_sheet.image_url(ws, "train", image), sprite_sheet.scale(ws, 112)
-    with st.container(horizontal=True, vertical_alignment="top"):
-        st.html(lineup_view.image_html(ws, image, ranks, planted, url, scale, target))
-        st.button("Close", key="close image", on_click=_select_image, args=(target, image), type="tertiary")
-
-
-# -- retraining
-
-
-def _start_retraining(ws: Workspace, target: int, row: LineupRow, k: int) -> None:
-    try:
-        session[state.JOB] = (target, retraining.submit(ws, target, row, k))
-    except UserError as error:
-        session[state.JOB] = (target, error)
-
-
-def _retraining(ws: Workspace, target: int) -> None:
-    """The retraining asked for on this target: a dot for each seed, drawn anew every second while it runs."""
-    job_target, request = session.get(state.JOB) or (None, None)
-    if job_target != target:
-        return
-    if isinstance(request, UserError):
-        st.error(write.plain(f"{request}."))
-        return
-    running = retraining.view(ws, request)["running"]
-
-    @st.fragment(run_every="1s" if running else None)
-    def draw_now():
-        now = retraining.view(ws, request)
-        st.html(lineup_view.votes_html(now["groups"], now["message"]))
-        if running and not now["running"]:
-            st.rerun()
-
-    draw_now()
 
 
 main()

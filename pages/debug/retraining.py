@@ -1,17 +1,24 @@
 """The supports that were measured, and retrainings without the images left of the cut."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import streamlit as st
 
-from attribution import Workspace
-from attribution.experiments import jobs, retrain
+from attribution import UserError, Workspace
+from attribution.experiments import retrain
 from attribution.experiments import support_table as answers
+from attribution.experiments.estimate import JobCost
+from attribution.experiments.prefixes import control_draws
+from attribution.experiments.retrain import RetrainSpec
 from attribution.experiments.spec import SEEDS
 from attribution.explore.lineup import LineupRow
 from attribution.explore.opening_target import support_votes
 from attribution.store.results import ResultStore
 from pages.ui import format as write
-from pages.ui import job_buttons
+from pages.ui import theme
+
+K_MAX = 128  # images left of the cut at most
 
 
 @st.cache_resource(ttl=10, show_spinner=False)
@@ -59,71 +66,82 @@ def ids_to_remove(ws: Workspace, target: int, row: LineupRow, k: int) -> np.ndar
 
 
 def question(ws: Workspace, target: int, row: LineupRow, k: int) -> dict:
-    """What `retrain.retrain_spec` takes to ask for the retrainings without the first k of `row`."""
-    as_published = row.end == "helpful" and row.candidates is None
+    """What `retrain.retrain_spec` takes to ask for the retrainings without the first k of `row`; of a wrong
+    prediction, without the k most harmful images, which repairs it if anything does."""
+    repairs = ws.has_base and ws.base.prediction[target] != ws.val_labels[target]
+    as_published = row.candidates is None and (repairs or row.end == "helpful")
     return {
         "target": target,
         "kind": "remove",
         "k": k,
         "seeds": SEEDS,
-        "draws": 1,
+        "draws": control_draws(ws.recipe),
         "ranking": row.ranking if as_published else None,
         "ids": None if as_published else [int(i) for i in ids_to_remove(ws, target, row, k)],
+        **({"end": "harmful"} if as_published and repairs else {}),
     }
 
 
-def submit(ws: Workspace, target: int, row: LineupRow, k: int) -> dict:
-    """Asks for the retrainings without the first k of `row`; {"spec", "job"}, job None where all of it is known.
+@dataclass(frozen=True)
+class Known:
+    """A question about a target, and what is known of it.
 
-    Raises UserError where k is larger than what the ranking ranks.
-    """
-    spec = retrain.retrain_spec(ws, **question(ws, target, row, k))
+    spec: None where the question is refused, and `error` says why. answer: the complete one (`RetrainSpec.answer`),
+    None while anything of it is still to be trained."""
+
+    spec: RetrainSpec | None = None
+    error: UserError | None = None
+    answer: dict | None = None
+    cost: JobCost | None = None
+
+    def button(self, what: str) -> str:
+        """What its button says: what happens ("Remove top 16"), and what it costs."""
+        if self.answer:
+            return "Show the verdict (known)"
+        return f"{what} and retrain" + (f", about {write.seconds(self.cost.seconds)}" if self.cost else "")
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What is left of the cut: the first k of a row, None where no ranking is chosen; and what is known without it."""
+
+    row: LineupRow | None
+    k: int
+    known: Known = Known()
+
+    @property
+    def button(self) -> str:
+        """What the button beside the cut says."""
+        harmful = self.known.spec.end if self.known.spec else self.row and self.row.end == "harmful"
+        return self.known.button(f"Remove {self.k} most harmful" if harmful else f"Remove top {self.k}")
+
+
+def cut(ws: Workspace, target: int, row: LineupRow | None, k: int) -> Cut:
+    """What is known of a target without the first k of `row`."""
+    if row is None or not ws.has_base or ws.get_recipe().problem:
+        return Cut(row, k)
+    what = (row.ranking, ws.ranking(row.ranking).version, row.end, row.candidates, k)  # a version: of own code, too
+    return Cut(row, k, _known(ws, theme.cache_key(ws), _stamp(ws), target, what, lambda: question(ws, target, row, k)))
+
+
+def without_image(ws: Workspace, target: int, image: int) -> Known:
+    """What is known of a target without one training image."""
+    asked = {"target": target, "kind": "remove", "k": 0, "ranking": None, "ids": [image]}
+    return _known(ws, theme.cache_key(ws), _stamp(ws), target, (image,), lambda: asked)
+
+
+def _stamp(ws: Workspace) -> int:
+    """Changes with every retraining that is stored."""
     with ResultStore.for_workspace(ws) as store:
-        known = spec.missing(ws, store) == 0
-    return {"spec": spec, "job": None if known else jobs.submit(ws, spec), "row": f"the first {k} of {row.ranking}"}
+        return store.last_retraining_number()
 
 
-def view(ws: Workspace, request: dict) -> dict:
-    """How far a request of `submit` is: {"running", "message", "groups"}, a list of {"name", "votes"} with a vote for
-    each retraining: {"state", "wrong", "becomes", "seed"}."""
-    with ResultStore.for_workspace(ws) as store:
-        answer = request["spec"].answer(ws, store)
-        job = store.job(request["job"]) if request["job"] else None
-    label = int(ws.val_labels[answer["target"]])
-    names = {
-        "edit": f"without {request['row']}",
-        "random": f"without {answer['k']} random, same classes",
-        "none": "with all images",
-    }
-    parts = {"edit": answer, **answer["controls"]}
-    running = bool(job and job.is_open) and not answer["complete"]
-    why = job_buttons.ensure_runner(ws) if running else ""
-    return {
-        "running": running,
-        "message": write.capitalised(why) + "." if why else _message(answer, job, request),
-        "groups": [
-            {"name": names[part], "votes": [_vote(ws, run, label) for run in parts[part]["runs"]]} for part in names
-        ],
-    }
-
-
-def _vote(ws: Workspace, run: dict, label: int) -> dict:
-    done = run["state"] == "done"
-    return {
-        "state": run["state"],
-        "seed": run["seed"],
-        "wrong": done and run["predicted"] != label,
-        "becomes": ws.classes[run["predicted"]] if done else None,
-    }
-
-
-def _message(answer: dict, job, request: dict) -> str:
-    if request["job"] is None:
-        when = write.date_time(answer["newest"])
-        return f"Known already, trained {when}: nothing was trained again."
-    if job is None:
-        return "This job is no longer in the store."
-    if job.state in ("failed", "cancelled"):
-        return f"The retraining {'failed' if job.state == 'failed' else 'was cancelled'}. {job.message}".strip()
-    waits = {"queued": "Waiting for the runner.", "paused": "Paused; Brittleness and `jobs resume` let it go on."}
-    return waits.get(job.state, "")
+@st.cache_resource(max_entries=1000, show_spinner=False)
+def _known(_ws, cache_key: str, stamp: int, target: int, what: tuple, _asked) -> Known:
+    try:
+        spec = retrain.retrain_spec(_ws, **_asked())
+        with ResultStore.for_workspace(_ws) as store:
+            cost, answer = spec.cost(_ws, store), spec.answer(_ws, store)
+    except UserError as error:
+        return Known(error=error)
+    return Known(spec, answer=answer if answer["complete"] else None, cost=cost)

@@ -8,8 +8,7 @@ import streamlit as st
 from attribution import Workspace
 from attribution.explore.lineup import LineupRow, lineup_rows
 from attribution.explore.opening_target import OpeningTarget
-from attribution.rankings import default_rankings
-from pages.debug import lineup_view, retraining, target_picker
+from pages.debug import lineup_view, row_picker, target_picker
 from pages.debug.lineup_view import Choice
 from pages.ui import sprite_sheet, state, theme
 from pages.ui.tile_strip import strip
@@ -48,31 +47,32 @@ def _lineup_rows(
 def draw_controls(ws: Workspace, target: int) -> Choice:
     """What the controls above the rows say."""
     ends = st.segmented_control(
-        "End", ("helpful", "harmful", "both"), default="helpful", required=True, key=state.END, bind="query-params"
+        "Show", ("helpful", "harmful", "both"), default="helpful", required=True, key=state.END, bind="query-params"
     )
     explain, right = "true", True
     if ws.has_base:
         right = bool(ws.base.prediction[target] == ws.val_labels[target])
         explain = st.segmented_control(
-            "Explain the class",
-            ("true", "predicted"),
+            "Explain",
+            tuple(state.EXPLAINED),
+            format_func=state.EXPLAINED.get,
             default="true",
             required=True,
             key=state.EXPLAIN,
             bind="query-params",
             disabled=right,
-            help="Predicted: what made the models say it. Similarity rows look among images of that class; signed "
-            "rows show what speaks against the true class. Where the prediction is right, both are one.",
+            help="Prediction: what made the models say it. Similarity rows look among images of that class; signed "
+            "rows show what speaks against the true label. Where the prediction is right, both are one.",
         )
     with st.popover("Rows", icon=":material/tune:"):
-        rankings = st.pills(
-            "Rankings",
-            ws.rankings(),
-            default=default_rankings(ws),
-            selection_mode="multi",
-            key=state.RANKINGS,
-            bind="query-params",
-        )
+        rankings = row_picker.draw(ws)
+        candidates, shown, scores, planted = _draw_options(ws)
+    return Choice(tuple(rankings), ends, explain, "true" if right else explain, candidates, shown, scores, planted)
+
+
+def _draw_options(ws: Workspace) -> tuple[str, int, bool, bool]:
+    """(candidates, tiles in a row, whether scores show, whether planted labels do)."""
+    with st.expander("Options"):
         candidates = st.segmented_control(
             "Candidates",
             ("published", "true", "predicted", "all") if ws.has_base else ("published", "true", "all"),
@@ -83,41 +83,26 @@ def draw_controls(ws: Workspace, target: int) -> Choice:
             help="Which training images are ranked: as each method's authors did, only those with the target's "
             f"true {'or predicted ' if ws.has_base else ''}label, or all.",
         )
-        shown = st.segmented_control("Tiles in a row", (10, 20, 40, 80), default=20, required=True, key=state.TILES)
+        shown = st.segmented_control("Images in a row", (10, 20, 40, 80), default=20, required=True, key=state.TILES)
         scores = st.toggle("Scores", key=state.SCORES, help="Each row has its own units: compare within a row.")
         planted = bool(ws.planted) and st.toggle("Show planted labels", key=state.PLANTED)
-    return Choice(tuple(rankings), ends, explain, "true" if right else explain, candidates, shown, scores, planted)
+    return candidates, shown, scores, planted
 
 
 def draw_cut(
-    ws: Workspace, target: int, choice: Choice, rows: list[LineupRow], first: OpeningTarget | None, on_retrain: Callable
+    ws: Workspace, target: int, choice: Choice, rows: list[LineupRow], first: OpeningTarget | None
 ) -> tuple[int, str]:
-    """The cut in numbers, and the button beside it. Returns k and the ranking that is cut.
-
-    on_retrain(ws, target, row, k) is called where the button is pressed."""
+    """The cut in numbers. Returns k and the ranking that is cut."""
     names = choice.rankings
     if session.get(state.CUT_RANKING) not in names:
         session[state.CUT_RANKING] = first.ranking if first and first.ranking in names else names[0]
-    k = st.number_input("Cut at k", 1, target_picker.K_MAX, key=state.K, bind="query-params", width=110)
+    k = st.number_input("Top", 1, target_picker.K_MAX, key=state.K, bind="query-params", width=110)
     ranking = st.selectbox("of", names, key=state.CUT_RANKING, bind="query-params", width=150)
     if not ws.has_base:
         with st.popover("Retrain without these"):
             theme.train_first(
                 ws, "What changes without these images shows beside models that had them all, and there are none yet."
             )
-        return k, ranking
-    row = retraining.row_of(rows, ranking)
-    st.button(
-        "Retrain without these",
-        key="retrain",
-        type="primary",
-        on_click=on_retrain,
-        args=(ws, target, row, k),
-        disabled=row is None or bool(ws.get_recipe().problem),
-        help=f"Trains the classifier anew without the first {k} images of {ranking}, "
-        f"{'once' if ws.get_recipe().deterministic else 'with five seeds'}, beside "
-        "as many random images of the same classes.",
-    )
     return k, ranking
 
 

@@ -25,7 +25,7 @@ NEEDS_BASE_MODELS = {
     state.SHOW: ("right", "wrong", "models disagree"),
     state.PREDICTED: None,
     state.CONFIDENCE: None,
-    state.EXPLAIN: ("predicted",),
+    state.EXPLAIN: ("predicted", state.EXPLAINED["predicted"]),
     state.CANDIDATES: ("predicted",),
 }
 state_of = st.session_state

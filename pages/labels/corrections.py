@@ -21,9 +21,9 @@ SHOWN = 200  # pictures of what was changed
 GROUPS = {
     "relabel": "relabelled",
     "remove": "removed",
-    "conflict": "with two answers",
+    "conflict": "in conflict",
     "unsure": "unsure",
-    "keep": "found right",
+    "keep": "label kept",
 }
 TWO_ANSWERS = {"of": "conflicts"}  # what its queue says of itself
 state_of = st.session_state
@@ -40,8 +40,8 @@ def draw(ws: Workspace, log: DecisionLog, who: str) -> None:
         _files(ws)
     else:
         st.info(
-            "Nothing is decided yet. Decide about a few images of a queue, and the corrections are here; or bring "
-            "a corrections.csv back in, below."
+            "No decisions yet. Review a few images in step 1, and export the corrections here; or import a "
+            "corrections.csv below."
         )
     _bring(ws, who)
 
@@ -62,7 +62,7 @@ def _pictures(ws: Workspace, decided: dict) -> None:
     names = [name for name, group in groups.items() if group]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         name = st.segmented_control(
-            "Look at",
+            "Show",
             names,
             default=names[0],
             required=True,
@@ -71,7 +71,7 @@ def _pictures(ws: Workspace, decided: dict) -> None:
         )
         if groups["conflict"]:
             st.button(
-                "Make a queue of those with two answers",
+                f"Review {write.counted(len(groups['conflict']), 'conflict')}",
                 key="queue of conflicts",
                 on_click=audit_queue.make,
                 args=(ws,),
@@ -79,7 +79,7 @@ def _pictures(ws: Workspace, decided: dict) -> None:
             )
     strip("corrections", _wall(ws, name, groups[name][:SHOWN]), on_pick=lambda tile: _open(decided[tile["id"]]))
     if len(groups[name]) > SHOWN:
-        st.caption(f"The first {SHOWN} of {write.count(len(groups[name]))}; the files have all.")
+        st.caption(f"First {SHOWN} of {write.count(len(groups[name]))}; the files have all of them.")
 
 
 def _wall(ws: Workspace, name: str, shown: list[CurrentDecision]) -> dict:
@@ -99,7 +99,7 @@ def _open(decision: CurrentDecision) -> None:
     """Goes to an image in the queue it was decided in, to look again."""
     if decision.queue is not None:
         state_of[state.QUEUE], state_of[state.OPEN_AT] = str(decision.queue), str(decision.item)
-        state_of[state.AUDIT_VIEW] = "queue"
+        state_of[state.STEP] = state.REVIEW_STEP
 
 
 def caption(ws: Workspace, decision: CurrentDecision) -> str:
@@ -113,40 +113,43 @@ def caption(ws: Workspace, decision: CurrentDecision) -> str:
         return " or ".join(answers)
     if decision.action == "relabel":
         return f"{given} → {ws.classes[decision.label]}"
-    return {"keep": given, "remove": f"{given}, out", "unsure": f"{given}?"}[decision.action]
+    return {"keep": given, "remove": f"{given}, removed", "unsure": f"{given}?"}[decision.action]
 
 
 def _files(ws: Workspace) -> None:
-    st.markdown("##### Files")
+    st.header("Export files", anchor=False)
     st.caption(
         write.plain(
-            f"corrections.csv has an image a row, {own_form(ws)}, and log.csv every decision, undo and "
-            "redo. What is unsure or has two answers changes no label."
+            f"corrections.csv: one row per image; {own_form(ws)}; log.csv: every decision, undo and "
+            "redo. Images that are unsure or in conflict keep their label."
         )
     )
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         if _image_kind(ws) != parquet.KIND:  # a Parquet file holds all images: too large for the browser
             st.download_button(
-                "Download all",
+                "Download all files (.zip)",
                 lambda: packed(ws),
                 "corrections.zip",
                 "application/zip",
                 key="download corrections",
                 type="primary",
                 on_click="ignore",
+                shortcut="D",
             )
         folder = st.text_input("Folder on this machine", key=state.FOLDER, placeholder="~/corrections", width=300)
-        st.button("Write them there", key="write corrections", on_click=_write, args=(ws,), disabled=not folder)
+        st.button(
+            "Write files to this folder", key="write corrections", on_click=_write, args=(ws,), disabled=not folder
+        )
     cli_command.show(ws, "export", "corrections", "--out", folder or "~/corrections")
 
 
 def own_form(ws: Workspace) -> str:
     """The corrected labels, in the data set's own form, in words."""
     return {
-        image_folder.KIND: "renames.csv what to move in the folders",
-        csv_table.KIND: "train.csv the training images with corrected labels",
-        parquet.KIND: "train.parquet the training rows with corrected labels",
-    }.get(_image_kind(ws), "labels.npy the corrected labels, removed.npy what is to go")
+        image_folder.KIND: "renames.csv: which files to move between the class folders",
+        csv_table.KIND: "train.csv: the training images with corrected labels",
+        parquet.KIND: "train.parquet: the training rows with corrected labels",
+    }.get(_image_kind(ws), "labels.npy: the corrected labels; removed.npy: the images to remove")
 
 
 def _image_kind(ws: Workspace) -> str | None:
@@ -176,13 +179,15 @@ def _write(ws: Workspace) -> None:
 
 
 def _bring(ws: Workspace, who: str) -> None:
-    st.markdown("##### Bring corrections back")
+    st.header("Import corrections", anchor=False)
     st.caption(
-        "A corrections.csv of this data set, your own or somebody else's. Where it differs from what stands "
-        "here, the image has two answers until one of you decides again."
+        "A corrections.csv of this data set, yours or a colleague's. Where it differs from a decision made here, the "
+        "image is in conflict until somebody decides again."
     )
     upload = st.file_uploader("corrections.csv", type="csv", key="bring corrections", max_upload_size=100)
-    st.button("Bring it in", key="import corrections", disabled=upload is None, on_click=_take, args=(ws, upload, who))
+    st.button(
+        "Import corrections", key="import corrections", disabled=upload is None, on_click=_take, args=(ws, upload, who)
+    )
 
 
 def _take(ws: Workspace, upload, who: str) -> None:
@@ -192,9 +197,9 @@ def _take(ws: Workspace, upload, who: str) -> None:
             file.write_bytes(upload.getvalue())
             about = corrections.import_corrections(ws, log, file, who)
         state_of[state.MESSAGE] = (
-            f"{write.count(about['imported'])} decisions came in, {write.count(about['same'])} "
-            f"were known, {write.count(about['skipped'])} had two answers and were left out; "
-            f"{write.count(about['conflicts'])} now have two answers here."
+            f"{write.count(about['imported'])} decisions imported, {write.count(about['same'])} already known, "
+            f"{write.count(about['skipped'])} skipped (in conflict in the file); "
+            f"{write.count(about['conflicts'])} are now in conflict here."
         )
     except (UserError, OSError) as error:
         state.set_error(error)

@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+import time
 
 import streamlit as st
 
@@ -10,6 +11,8 @@ from attribution.audit.decision_log import MAX_REASON_LENGTH, DecisionLog
 from attribution.audit.decisions import DECISIONS, REVISIONS, DecisionFold
 from attribution.store.results import ResultStore
 
+RECENT = 300  # seconds for which a tab that has decided counts as one that is in use
+
 
 class DecisionCache:
     """The current decisions about one data set. Threads share it."""
@@ -17,17 +20,31 @@ class DecisionCache:
     def __init__(self):
         self.lock = threading.Lock()
         self.fold = DecisionFold()
+        self.tabs: dict[tuple[str, str], float] = {}  # (who, client) -> when it decided last
 
     def read(self, log: DecisionLog) -> tuple[dict, int]:
         """The current decisions, image -> `CurrentDecision`, and the newest entry of the log they rest on."""
         with self.lock:
-            self.fold.add(log.entries(after=self.fold.newest_id))
+            entries = log.entries(after=self.fold.newest_id)
+            self.fold.add(entries)
+            self.tabs |= {(entry.who, entry.client): entry.at for entry in entries}
             return dict(self.fold.current), self.fold.newest_id
+
+    def tabs_of(self, who: str, since: float) -> list[str]:
+        """The clients that decided under a name after a moment, as read so far."""
+        with self.lock:
+            mine = (client for (name, client), at in self.tabs.items() if name == who and at > since)
+            return [client for client in mine if not client.startswith("import ")]
 
 
 def current(ws: Workspace, log: DecisionLog) -> tuple[dict, int]:
     """The current decisions about a workspace's data set, as `DecisionCache.read`."""
     return _cache(str(ResultStore.folder_of(ws))).read(log)
+
+
+def recent_tabs(ws: Workspace, who: str) -> list[str]:
+    """The tabs that decided under a name in the last RECENT seconds, as of the last `current`."""
+    return _cache(str(ResultStore.folder_of(ws))).tabs_of(who, time.time() - RECENT)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

@@ -36,11 +36,11 @@ def draw(ws: Workspace, decided: dict, uses_val: bool) -> None:
 
 
 def _draw(ws: Workspace, store: ResultStore, decided: dict, uses_val: bool) -> None:
-    st.markdown("##### Was it worth it?")
+    st.header("Does the model improve?", anchor=False)
     st.caption(
         write.plain(
-            f"Trains the same recipe with {gain.DEFAULT_SEEDS} seeds each on the labels as given, on the corrected "
-            "ones, and with as many random images re-inspected instead; the same seeds in each, compared seed by seed."
+            f"Trains the model with {gain.DEFAULT_SEEDS} seeds each on the original labels, on the corrected labels, "
+            "and with as many random images re-inspected instead, and compares the accuracies seed by seed."
         )
     )
     state.show_error()
@@ -76,7 +76,10 @@ def _ask(ws: Workspace, store: ResultStore, last: Job | None, spec: Spec) -> Non
     if last and last.state in ("cancelled", "failed"):
         job_buttons.ended_early(ws, last)
     st.markdown(write.plain(gain_text.cost_sentence(spec, spec.cost(ws, store))))
-    st.button("Train and compare", key="train and compare", type="primary", on_click=_start, args=(ws, spec))
+    cost = spec.cost(ws, store)
+    about = f", about {write.seconds(cost.seconds)}" if cost.known < cost.max_trainings else ", known at once"
+    label = f"Train and compare{about}"
+    st.button(label, key="train and compare", type="primary", on_click=_start, args=(ws, spec))
 
 
 def _start(ws: Workspace, spec: Spec) -> None:
@@ -109,8 +112,8 @@ def _progress(ws: Workspace, job: Job, spec: Spec | None) -> None:
             if not spec or spec["arms"] != now.spec["arms"]:
                 st.caption(
                     write.plain(
-                        f"It is of an earlier state: {gain_text.decisions(now.spec)}. To compare what stands "
-                        "now, cancel it or wait for its end."
+                        f"This run uses earlier decisions: {gain_text.decisions(now.spec)}. To measure the current "
+                        "ones, cancel it or wait for its end."
                     ),
                     width="content",
                 )
@@ -127,7 +130,7 @@ def _answer(ws: Workspace, answer: dict) -> None:
         _chart(answer),
         key="worth",
         config={"displayModeBar": False},
-        alt="differences in accuracy, a dot a seed; the table below has their means and intervals",
+        alt="differences in accuracy, one dot per seed; the table below has their means and intervals",
     )
     st.html(gain_text.arms_html(answer))
     st.caption(write.plain(gain_text.provenance(ws, answer)))
@@ -202,7 +205,7 @@ def _targets(ws: Workspace, answer: dict) -> None:
             tile.pop("mark", None)
             tile["caption"] = f"{row['before']} → {row['after']}"
             tile["text"] = (
-                f"validation image {row['target']}, {ws.classes[ws.val_labels[row['target']]]}, right in "
+                f"validation image {row['target']}, {ws.classes[ws.val_labels[row['target']]]}, correct in "
                 f"{row['before']} of {seeds} seeds before and {row['after']} after"
             )
         data["rows"][0] |= {"id": name, "label": f"{name} targets"}
@@ -217,7 +220,7 @@ def _export(ws: Workspace, answer: dict | None) -> None:
     with st.container(horizontal=True, gap="small"):
         if answer:
             st.download_button(
-                "Comparison as CSV",
+                "Download comparison (.csv)",
                 data=gain_text.to_csv(ws, answer),
                 file_name="worth.csv",
                 on_click="ignore",

@@ -11,11 +11,11 @@ from pages.ui import tables
 from pages.ui.tables import Column, p_text, table_html
 from pages.ui.verdict import cost_text
 
-NAMES = {"none": "as given", "corrected": "corrected", "random": "random re-inspected"}
+NAMES = {"none": "original", "corrected": "corrected", "random": "random re-inspected"}
 PAIRS = {
-    "corrected-none": "corrected against as given",
-    "random-none": "random against as given",
-    "corrected-random": "corrected against random",
+    "corrected-none": "corrected − original",
+    "random-none": "random − original",
+    "corrected-random": "corrected − random",
 }
 #: of the CSV, before the recipe and its hash
 COLUMNS = ["what", "arm", "class", "n", "seed", "value", "low", "high", "p", "target", "before", "after"]
@@ -43,17 +43,17 @@ def earlier_text(answer: dict, spec: dict | None) -> str:
     """What is said above an answer to another question than `spec`, which is None where nothing is corrected now."""
     if spec and all(answer[name] == spec[name] for name in ("correction", "decided")):
         return (
-            f"Of what stands now, with {len(answer['seeds'])} seeds and on {write.count(answer['n'])} validation "
-            "images, as it was asked for elsewhere."
+            f"Measured on the current decisions, with {len(answer['seeds'])} seeds and {write.count(answer['n'])} "
+            "validation images, as it was asked for elsewhere."
         )
-    return f"Of an earlier state: {decisions(answer)}. What stands now has not been compared."
+    return f"Measured on earlier decisions: {decisions(answer)}. The current ones are not measured yet."
 
 
 def cost_sentence(spec: dict, cost) -> str:
     """What would be compared, and what it costs. cost: an `estimate.JobCost`."""
     open_ = spec["unsure"] + spec["conflicts"]
-    left = f"; {open_} unsure or in conflict change nothing" if open_ else ""
-    how = "" if cost.known == cost.max_trainings else " It runs in the background, and shorter jobs go before it."
+    left = f"; {open_} unsure or in conflict keep their label" if open_ else ""
+    how = "" if cost.known == cost.max_trainings else " Runs in the background; shorter jobs go first."
     count = write.counted(spec["decided"], "decision")
     return f"{count}: {spec['relabelled']} relabelled, {spec['removed']} removed{left}. {cost_text(cost)}.{how}"
 
@@ -63,12 +63,12 @@ def progress_text(job, ahead: int, left: float) -> str:
     if job.state == "queued":
         return f"Job {job.id}: waiting for the runner" + (f", {ahead} before it." if ahead else ".")
     if job.state == "cancelling":
-        return f"Job {job.id}: stopping. What it has trained is kept."
+        return f"Job {job.id}: stopping. Finished trainings are kept."
     if job.state == "paused":
         return f"Job {job.id}: paused after {job.done} of {job.total}."
     return (
         f"Job {job.id}: {job.done} of {job.total}, {write.seconds(job.seconds)} so far, about "
-        f"{write.seconds(left)} left. It goes on when this page is closed."
+        f"{write.seconds(left)} left. It continues when this page is closed."
     )
 
 
@@ -76,20 +76,20 @@ def verdict(answer: dict) -> tuple[str, str]:
     """(a word or two, a sentence): what the paired intervals say."""
     gain, chance, lead = (answer["differences"][name] for name in ("corrected-none", "random-none", "corrected-random"))
     if gain["ci"][1] < 0:
-        word = "Worse than before"
+        word = "The corrections made the model worse"
     elif gain["ci"][0] <= 0:
-        word = "No difference shown"
+        word = "No difference found"
     else:
-        word = "Worth it" if lead["ci"][0] > 0 else "Better than before, but not shown to beat random images"
+        word = "The corrections helped" if lead["ci"][0] > 0 else "Better, but not clearly better than random images"
     before, after = (100 * answer["accuracy"][arm]["mean"] for arm in ("none", "corrected"))
-    half = " (the second half: the first may have helped to choose what to look at)" if answer["uses_val"] else ""
+    half = " (the second half; the first may have influenced which images were reviewed)" if answer["uses_val"] else ""
     if answer.get("without"):
-        half += f" without {write.counted(len(answer['without']), 'target')} that it began with"
+        half += f" without the {write.counted(len(answer['without']), 'target')} the review started from"
     return word, (
         f"Accuracy {before:.1f} → {after:.1f} %: {points(gain['mean'])} points (95 % {interval(gain['ci'])}; "
         f"{len(answer['seeds'])} paired seeds, {write.count(answer['n'])} validation images{half}, recipe "
         f"{answer['recipe']} {answer['recipe_hash']}). As many random images re-inspected: {points(chance['mean'])} "
-        f"({interval(chance['ci'])}). Corrected against random: {points(lead['mean'])} ({interval(lead['ci'])})."
+        f"({interval(chance['ci'])}). Corrected minus random: {points(lead['mean'])} ({interval(lead['ci'])})."
     )
 
 
@@ -97,10 +97,10 @@ def arms_html(answer: dict) -> str:
     """A row an arm: labels changed, accuracy, and the paired difference; the last row is of the two audits."""
     columns = [
         Column(""),
-        Column("changed", "n", "training images relabelled or removed, mean over seeds"),
+        Column("labels changed", "n", "training images relabelled or removed, mean over seeds"),
         Column("accuracy", "n"),
         Column("95 %"),
-        Column("against as given", "n", "points, seed by seed"),
+        Column("difference to original", "n", "accuracy points, seed by seed"),
         Column("95 %"),
         Column("p", "n", "paired t-test"),
     ]
@@ -123,10 +123,10 @@ def _difference_cells(difference: dict) -> list[str]:
 def classes_note(answer: dict) -> str:
     """What the reader of the table of classes must know."""
     some = [row for row in answer["classes"] if row["n"]]
-    few = f" The {CLASSES} of {len(some)} that change most; the CSV has all." if len(some) > CLASSES else ""
+    few = f" The {CLASSES} of {len(some)} with the largest change; the CSV has all." if len(some) > CLASSES else ""
     return (
         "Accuracy in % on the validation images of a class, and paired differences in points, each with its own "
-        f"95 % interval: with {len(some)} classes some miss 0 by chance.{few}"
+        f"95 % interval: with {len(some)} classes some exclude 0 by chance.{few}"
     )
 
 
@@ -153,9 +153,9 @@ def classes_html(ws: Workspace, answer: dict) -> str:
 
 def changed_text(name: str, n: int, by_chance: int, seeds: int) -> str:
     """Over a strip of targets, without the full stop. name: "repaired" or "broken"."""
-    given, corrected = "in most seeds with the labels as given", "in most with the corrected ones"
-    ways = {"repaired": f"wrong {given} and right {corrected}", "broken": f"right {given} and wrong {corrected}"}
-    more = f". Below each: how many of {seeds} seeds are right, before → after" if n else ""
+    given, corrected = "in most seeds with the original labels", "in most with the corrected ones"
+    ways = {"repaired": f"wrong {given} and correct {corrected}", "broken": f"correct {given} and wrong {corrected}"}
+    more = f". Below each: how many of {seeds} seeds are correct, before → after" if n else ""
     return (
         f"{write.counted(n, 'target') if n else 'No target'} {name}: {ways[name]} ({by_chance} with random images "
         f"re-inspected){more}"

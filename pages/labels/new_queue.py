@@ -22,19 +22,21 @@ def draw(ws: Workspace, newest: int) -> None:
             st.selectbox("Given label", [ANY, *numbers], key=state.GIVEN)
             st.selectbox("Suggested label", [ANY, *numbers], key=state.SUGGESTED)
         st.number_input(
-            "At most so many images", 1, review_queue.MAX_SIZE, review_queue.default_size(ws), key=state.QUEUE_SIZE
+            "Maximum number of images", 1, review_queue.MAX_SIZE, review_queue.default_size(ws), key=state.QUEUE_SIZE
         )
         st.toggle(
             "Random controls",
             key=state.CONTROLS,
-            help="Mixes random images in, one for twenty of the others, unmarked until they are decided: how "
-            "often they are wrong is how often the labels outside the queue are.",
+            help="Mixes in one random image per twenty suspects, unmarked until you decide. How many of them are "
+            "wrong estimates the error rate of the labels outside the queue.",
         )
         st.toggle(
-            "Blind", key=state.BLIND, help="Hides what the detector and the models say of an image until it is decided."
+            "Hide suggestions",
+            key=state.BLIND,
+            help="Blind review: suggested label and predictions appear once you decide.",
         )
-        st.button("Make the queue", key="make queue", type="primary", on_click=_make, args=(ws, numbers))
-    with st.popover("Faults", icon=":material/broken_image:", key=f"faults after {newest}"):
+        st.button("Create queue", key="make queue", type="primary", on_click=_make, args=(ws, numbers))
+    with st.popover("Image faults", icon=":material/broken_image:", key=f"faults after {newest}"):
         _draw_faults(ws)
 
 
@@ -58,11 +60,11 @@ def _draw_faults(ws: Workspace) -> None:
         st.warning(write.sentence(found))
         found = None
     if found is None:
-        st.caption("Pictures that are too dark, blurred, of an odd size or shape, nearly one colour, or there twice.")
+        st.caption("Images that are dark, bright, blurred, of odd size or shape, nearly one colour, or duplicates.")
         if problem:
             st.caption(write.sentence(problem))
         elif not measurement.under_way(ws, [faults.STORED.name]):
-            measurement.button(ws, [faults.STORED.name], "Look for faults")
+            measurement.button(ws, [faults.STORED.name], "Find image faults")
         return
     st.caption(write.plain(faults_text(ws, found)))
     telling = found.telling()
@@ -72,8 +74,8 @@ def _draw_faults(ws: Workspace) -> None:
         names |= {kind: f"{faults.KINDS[kind]} ({write.count(counts[kind])})" for kind in telling}
         st.selectbox("Fault", list(names), format_func=names.get, key=state.FAULT)
         most = review_queue.MAX_SIZE
-        st.number_input("At most so many images", 1, most, review_queue.default_size(ws), key=state.FAULT_QUEUE_SIZE)
-        st.button("Make the queue", key="make queue of faults", type="primary", on_click=_make_of_faults, args=(ws,))
+        st.number_input("Maximum number of images", 1, most, review_queue.default_size(ws), key=state.FAULT_QUEUE_SIZE)
+        st.button("Create queue", key="make queue of faults", type="primary", on_click=_make_of_faults, args=(ws,))
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -87,9 +89,12 @@ def _known_faults(_ws: Workspace, cache_key: str) -> faults.Faults | None | User
 def faults_text(ws: Workspace, found: faults.Faults) -> str:
     """How many images have a fault, and what most have, which is none."""
     by = faults.STORED.provenance(ws)["library"]
-    texts = [f"{write.count(len(found.order()))} of {write.count(ws.n_train)} training images have one, says {by}."]
+    texts = [
+        f"{write.count(len(found.order()))} of {write.count(ws.n_train)} training images have a fault, found by {by}."
+    ]
     texts += [
-        f"{write.capitalised(faults.KINDS[kind])} are {n / ws.n_train:.0%}: so is the data set, and it tells no image."
+        f"{write.capitalised(faults.KINDS[kind])}: {write.percent(n / ws.n_train, 0)}, a property of the data set "
+        "rather than a fault of an image."
         for kind, n in found.counts().items()
         if n and kind not in found.telling()
     ]

@@ -1,4 +1,4 @@
-"""Audit: review suspect labels with the keyboard, export the corrections, and measure what they gain."""
+"""Clean labels: review suspect labels with the keyboard, export the corrections, and measure the benefit."""
 
 import secrets
 from contextlib import closing
@@ -9,11 +9,11 @@ from attribution import Workspace
 from attribution.audit import detectors, faults, review_queue
 from attribution.audit.decision_log import DecisionLog, Queue
 from attribution.inputs.limits import read_whole, shortened
-from pages.labels import corrections, decision_cache, gain, new_queue, review_component
-from pages.ui import audit_queue, link, measurement, state, theme
+from pages.labels import corrections, decision_cache, gain, new_queue, review_component, words
+from pages.ui import audit_queue, link, measurement, old_links, state, theme
 from pages.ui import format as write
 
-VIEWS = REVIEW, EXPORT, GAIN = "queue", "take home", "was it worth it"
+STEPS = REVIEW, EXPORT, _ = state.REVIEW_STEP, state.EXPORT_STEP, state.BENEFIT
 MODES = ONE_IMAGE, WALL = "one image", "wall"
 WALLS = (50, 100, 200)  # images
 POLL = 3  # seconds between two looks for what others decide
@@ -28,7 +28,7 @@ def main() -> None:
         st.info(
             write.plain(
                 f"{ws.name} has one class, {ws.classes[0]}: where every label is the same, none can be "
-                "suspected. Bring images of at least two classes."
+                "suspected. Import images of at least two classes."
             )
         )
     elif not detectors.names(ws):
@@ -48,30 +48,42 @@ def _draw_audit(ws: Workspace, log: DecisionLog) -> None:
         audit_queue.add(ws, log, review_queue.queue_spec(own if detectors.default_detector(own) else ws))
         rows = log.queues()
     by_number = {str(row.number): row for row in rows}
-    _restore(by_number)
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        key = state.AUDIT_VIEW
-        view = st.segmented_control("Audit", VIEWS, required=True, key=key, bind="query-params") or REVIEW
-        if view == REVIEW:
-            number, mode, per = _review_controls(ws, by_number, rows[0].number)
+    _restore_step()
+    _restore_queue(by_number)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="steps"):
+        step = _step_control()
         who = _name_input()
+        words.draw(ws)
+    if step == REVIEW:
+        with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+            number, mode, per = _review_controls(ws, by_number, rows[0].number)
     state.show_error()
-    if view == REVIEW:
+    if step == REVIEW:
         _review(ws, log.queue(int(number)), who, mode, per)
         return
     session.pop(state.JUMP_TO, None)  # the review begins anew when it is drawn again
     _read_outbox(ws, None, who)
-    if view == EXPORT:
+    if step == EXPORT:
         corrections.draw(ws, log, who)
     else:
         decided, _ = decision_cache.current(ws, log)
         gain.draw(ws, decided, review_queue.uses_validation(ws, log, decided))
 
 
-def _restore(by_number: dict) -> None:
-    """Sets where to begin where the address says nothing, and warns of what it asks for in vain."""
-    if state.AUDIT_VIEW not in session and state.AUDIT_VIEW not in st.query_params:
-        session[state.AUDIT_VIEW] = REVIEW
+def _restore_step() -> None:
+    """Begins with the step that the address names, also as an earlier version named it, else with the first."""
+    old = link.text(state.OLD_STEP)
+    st.query_params.pop(state.OLD_STEP, None)
+    if state.STEP_ASKED in session:
+        session[state.STEP] = session.pop(state.STEP_ASKED)
+    elif old in old_links.STEPS:
+        session[state.STEP] = old_links.STEPS[old]
+    elif state.STEP not in session and state.STEP not in st.query_params:
+        session[state.STEP] = REVIEW
+
+
+def _restore_queue(by_number: dict) -> None:
+    """Opens the queue that the address names, and warns where there is none of that number."""
     wanted = link.text(state.QUEUE)
     if not wanted or wanted == session.get(state.QUEUE_LINK):
         return
@@ -89,6 +101,14 @@ def _warn(text: str) -> None:
 # -- the controls
 
 
+def _step_control() -> str:
+    """The step that is open."""
+    step = st.segmented_control(
+        "Steps", STEPS, required=True, key=state.STEP, bind="query-params", label_visibility="collapsed"
+    )
+    return step or REVIEW
+
+
 def _review_controls(ws: Workspace, by_number: dict, newest: int) -> tuple[str, str, int]:
     """(number of the queue, "one" image or "wall", images of a wall)."""
     number = st.selectbox(
@@ -102,7 +122,7 @@ def _review_controls(ws: Workspace, by_number: dict, newest: int) -> tuple[str, 
     _set_queue_link(number)
     new_queue.draw(ws, newest)
     mode = st.segmented_control(
-        "Show",
+        "View",
         MODES,
         default=ONE_IMAGE,
         required=True,
@@ -113,7 +133,7 @@ def _review_controls(ws: Workspace, by_number: dict, newest: int) -> tuple[str, 
     if mode == ONE_IMAGE:
         return number, "one", WALLS[1]
     per = st.segmented_control(
-        "On a wall", WALLS, default=WALLS[1], required=True, key=state.PER_WALL, persist_state="session"
+        "Images per wall", WALLS, default=WALLS[1], required=True, key=state.PER_WALL, persist_state="session"
     )
     return number, "wall", per
 
@@ -124,11 +144,12 @@ def _name_input() -> str:
         "Your name",
         key=state.WHO,
         bind="query-params",
-        width=110,
+        width=170,
         max_chars=60,
         persist_state="session",
-        placeholder=audit_queue.user_name(),
-        help="Stands beside your decisions in the log.",
+        placeholder=f"Your name ({audit_queue.user_name()})",
+        help="Recorded with each of your decisions.",
+        label_visibility="collapsed",
     )
     return name.strip() or audit_queue.user_name()
 
@@ -148,10 +169,11 @@ def _queue_text(ws: Workspace, row) -> str:
     if "from" in spec:
         what = f"suspects of target {spec['from']}"
     elif spec.get("of") == "conflicts":
-        what = "two answers"
+        what = "conflicts"
     elif spec.get("of") == faults.STORED.name:
-        what = f"faults: {faults.KINDS.get(spec['fault'], new_queue.ANY)}"
-    parts = [f"{row.number}", what, f"{write.count(row.n)} images"]
+        what = f"image faults: {faults.KINDS.get(spec['fault'], new_queue.ANY)}"
+    what = spec.get("name") or what
+    parts = [f"{row.number}", what, write.counted(row.n, "image")]
     given, suggested = (None if spec.get(name) is None else ws.classes[spec[name]] for name in ("given", "suggested"))
     if given or suggested:
         parts.append(f"{given or new_queue.ANY} → {suggested or new_queue.ANY}")
@@ -172,13 +194,19 @@ def _review(ws: Workspace, queue: Queue, who: str, mode: str, per: int) -> None:
         at = at if isinstance(at, int) and 0 <= at <= len(queue.items) else first
         with DecisionLog.of(ws) as log:
             decided, newest = decision_cache.current(ws, log)
-        review_component.review(
-            review_component.review_data(ws, queue, decided, newest, who=who, mode=mode, per=per, at=at, token=token)
-        )
+        data = review_component.review_data(ws, queue, decided, newest, who=who, mode=mode, per=per, at=at, token=token)
+        review_component.review(data, on_go=_turn_to_export)
+        if state.STEP_ASKED in session:
+            st.rerun()
 
     draw_now()
     _read_outbox(ws, queue, who)
     st.caption(write.plain(_queue_note(ws, queue)))
+
+
+def _turn_to_export() -> None:
+    """A callback: the key for the next step was pressed in the review, whose fragment then draws the page anew."""
+    session[state.STEP_ASKED] = EXPORT
 
 
 def _start_at(ws: Workspace, queue: Queue, mode: str, per: int) -> tuple[str, int]:
@@ -220,7 +248,8 @@ def _read_outbox(ws: Workspace, queue: Queue | None, who: str) -> None:
                 seen = int(outbox["seen"])
             decided, newest = decision_cache.current(ws, log)
             changed = {entry.item for entry in log.entries(after=seen)} & set(queue.items) if queue else set()
-        review_component.post(review_component.post_data(ws, queue, decided, newest, changed, answer))
+        tabs = decision_cache.recent_tabs(ws, who)
+        review_component.post(review_component.post_data(ws, queue, decided, newest, changed, answer, tabs))
         if queue is None and answer["error"]:
             st.error(write.sentence(answer["error"]))
         if queue is None and len(written) > before:
@@ -233,16 +262,16 @@ def _queue_note(ws: Workspace, queue: Queue) -> str:
     """What the queue rests on."""
     if queue.spec.get("of") == faults.STORED.name:
         return (
-            f"Pictures with a fault, the worst first, as {faults.LIBRARY} saw them {write.date_time(queue.created)}; "
-            "labels have no part in it. A picture that spoils the training set is removed, any other is kept."
+            f"Image faults found by {faults.LIBRARY}, worst first; queue made {write.date_time(queue.created)}. "
+            "Labels play no part. Remove an image that harms training, keep any other."
         )
     name = queue.spec["detector"]
     known = name in detectors.names(ws)
-    basis = f": {detectors.load(ws, name).description}" if known else ", which is no longer there"
+    basis = f" ({detectors.load(ws, name).description})" if known else ", which was removed since"
     made = write.date_time(queue.created)
     return (
-        f"Order of {made} by {name}{basis}. It stays as it is, whatever is decided or computed."
-        " Decisions are written as they are made; the 95 % intervals are Wilson's, of the images decided so far."
+        f"Most suspicious first, by detector {name}{basis}; queue made {made}, its order is fixed. "
+        "Each decision is saved at once. Intervals are 95 % Wilson intervals over the images decided so far."
         f"{write.planted_note(ws.planted)}"
     )
 
@@ -251,14 +280,14 @@ def _queue_note(ws: Workspace, queue: Queue) -> str:
 
 
 def _without_detectors(ws: Workspace) -> None:
-    st.markdown("#### No detector has looked at these labels yet")
+    st.header("No label suspicions computed yet", anchor=False)
     st.markdown(
-        "Detectors compare each label with what the nearest images are called and, where there are models, "
-        "with what they say of images they were not trained on."
+        "Detectors compare each label with the labels of the most similar images and, where there are models, "
+        "with their held-out predictions: those of models that were not trained on the image."
     )
     state.show_error()
     if not measurement.under_way(ws, BUILD):
-        measurement.button(ws, BUILD, "Compute them")
+        measurement.button(ws, BUILD, "Compute label suspicions")
 
 
 main()

@@ -13,15 +13,20 @@ The data of the review:
               predicted or None]], "source", "note" (what stands for its place in the order, or None)}]: "picture" and
               "at" are places in `pictures` and `tiles`
     standing  image -> its current decision, see `decision_data`; `upto` is the newest entry of the log that it rests on
-    mine      what this person can undo, oldest first: [{"uid", "item", "old", "now"}]
+    mine      what this person can undo, oldest first: steps, each a list of [{"uid", "item", "old", "now"}]
     sources   {"opinion", "neighbours", "harmed"}: headings of the evidence, None where there is none
 
 and "mode" ("one" or "wall"), "per" (images of a wall), "classes", "who", "of" (the data set), "of_all" (how many images
 the detector has ranked), "pictures", "tiles" and "harms" (sprite sheets), "scale", "bigScale" and "filmScale".
 
-What the browser sends: the review's "at" {"token", "at"}, the place it wants further images around; the post's "outbox"
-{"n", "client", "seen", "entries"}: all that it does not know to be written, each with the queue it was made in.
+What the browser sends: the review's "at" {"token", "at"}, the place it wants further images around, and "go" {"step"},
+the step of the page to turn to; the post's "outbox" {"n", "client", "seen", "entries"}: all that it does not know to be
+written, each with the queue it was made in. client: the tab's name; a uid begins with it, see `step_of`.
 """
+
+import itertools
+import re
+from collections.abc import Callable
 
 import numpy as np
 
@@ -38,7 +43,8 @@ from pages.ui.tile_strip import component
 BEFORE, AFTER = 12, 48  # images around the place that is asked for
 PIXELS = 1_500_000  # of the enlarged images of one review
 BIG = 280  # about as many pixels on the page is an enlarged image wide
-UNDO = 50  # of one's own decisions can be undone after a reload
+UNDO = 50  # of one's own steps can be undone after a reload
+_UID = re.compile("([0-9a-f]{12}-[0-9a-f]{8})-[0-9a-f]{8}")  # tab, step, entry
 
 _review = component(
     "review",
@@ -52,9 +58,9 @@ _review = component(
 _post = component("post", "audit/post.js")
 
 
-def review(data: dict) -> None:
-    """Draws the review."""
-    _review(key="deck", data=data, on_at_change=_nothing)
+def review(data: dict, on_go: Callable[[], None]) -> None:
+    """Draws the review. on_go: a callback for when the browser asks for another step of the page."""
+    _review(key="deck", data=data, on_at_change=_nothing, on_go_change=on_go)
 
 
 def post(data: dict) -> None:
@@ -72,7 +78,8 @@ def decision_data(decision: CurrentDecision | None, newest: int) -> dict:
         return {"action": None, "upto": newest}
     fields = ("action", "label", "who", "reason")
     conflict = [{name: getattr(other, name) for name in fields} for other in decision.conflict]
-    return visible_all({name: getattr(decision, name) for name in fields} | {"conflict": conflict, "upto": newest})
+    known = {"conflict": conflict, "upto": newest, "tab": decision.client, "id": decision.id}
+    return visible_all({name: getattr(decision, name) for name in fields} | known)
 
 
 def review_data(
@@ -120,9 +127,23 @@ def review_data(
     }
 
 
-def post_data(ws: Workspace, queue: Queue | None, decided: dict, newest: int, changed: set[int], answer: dict) -> dict:
+def step_of(uid: str) -> str:
+    """What entries of one step share: those that one key made together, and that are undone together."""
+    made = _UID.fullmatch(uid)
+    return made[1] if made else uid
+
+
+def post_data(
+    ws: Workspace,
+    queue: Queue | None,
+    decided: dict,
+    newest: int,
+    changed: set[int],
+    answer: dict,
+    tabs: list[str] | None = None,
+) -> dict:
     """What the post answers. queue: the one on view, or None; changed: its images that were decided about since the
-    browser last knew; answer: of `decision_cache.write_outbox`."""
+    browser last knew; answer: of `decision_cache.write_outbox`; tabs: those that decided under this name just now."""
     data = {"of": ws.fingerprint, "queue": None, "acked": answer["acked"], "error": answer["error"], "upto": newest}
     if queue is None:
         return data
@@ -130,19 +151,20 @@ def post_data(ws: Workspace, queue: Queue | None, decided: dict, newest: int, ch
         "queue": queue.number,
         "said": {"lines": precision_lines(queue, decided)},
         "changed": {image: decision_data(decided.get(image), newest) for image in sorted(changed)},
+        "tabs": tabs or [],
     }
 
 
 def precision_lines(queue: Queue, decided: dict) -> list[str]:
-    """How good the detector has been so far, in words."""
+    """How many of the labels looked at so far were wrong, in words."""
     precision = review_queue.queue_precision(queue.items, queue.controls, decided)
     lines = []
-    for name, text in (("suspects", "wrong so far"), ("controls", "of the random controls")):
+    for name, text in (("suspects", "suspects"), ("controls", "random controls")):
         part = precision[name]
         if part["judged"]:
             low, high = part["ci"]
-            share = f"{part['share']:.0%} (95 % {low:.0%} to {high:.0%})"
-            lines.append(f"{part['wrong']} of {part['judged']} {text}: {share}")
+            share = f"{write.percent(part['share'], 0)} (95 % interval {100 * low:.0f} to {100 * high:.0f} %)"
+            lines.append(f"{part['wrong']} of {part['judged']} {text} mislabeled: {share}")
     return lines
 
 
@@ -175,13 +197,14 @@ def _item(ws: Workspace, queue: Queue, at: int, places: dict, picture: int, rank
 
 
 def fault_notes(ws: Workspace, images: np.ndarray) -> list[str]:
-    """What is wrong with each picture: "fault: dark 0.12, blurred 0.20"; the numbers are cleanvision's, 0 the worst."""
+    """What is wrong with each picture: "image fault: dark 0.12, blurred 0.20"; the numbers are cleanvision's, 0 is
+    the worst."""
     found = faults.load(ws)
     rows = [found.of_image(int(image)) if found else [] for image in images]
     return [
-        f"fault: {', '.join(f'{faults.KINDS[kind]} {score:.2f}' for kind, score in row)}"
+        f"image fault: {', '.join(f'{faults.KINDS[kind]} {score:.2f}' for kind, score in row)}"
         if row
-        else "no fault by what is stored now"
+        else "no image fault found"
         for row in rows
     ]
 
@@ -210,18 +233,23 @@ def _ranks(ws: Workspace, detector: str, images: np.ndarray) -> list[int]:
     return ranks[images].tolist()
 
 
-def _own_decisions(decided: dict, queue: Queue, who: str) -> list[dict]:
-    """The last decisions of one person in this queue, oldest first."""
+def _own_decisions(decided: dict, queue: Queue, who: str) -> list[list[dict]]:
+    """The last steps of one person in this queue, oldest first: decisions that one key made are one step."""
     own = [decision for decision in decided.values() if decision.who == who and decision.queue == queue.number]
-    return [
-        {
-            "uid": decision.uid,
-            "item": decision.item,
-            "old": None,
-            "now": {"action": decision.action, "label": decision.label, "who": write.visible(decision.who)},
-        }
-        for decision in sorted(own, key=lambda decision: decision.id)[-UNDO:]
-    ]
+    own.sort(key=lambda decision: decision.id)
+    steps = itertools.groupby(own, lambda decision: step_of(decision.uid))
+    return [[_own_decision(decision) for decision in step] for _, step in steps][-UNDO:]
+
+
+def _own_decision(decision: CurrentDecision) -> dict:
+    now = {"action": decision.action, "label": decision.label, "who": write.visible(decision.who)}
+    return {"uid": decision.uid, "item": decision.item, "old": None, "now": now | {"tab": decision.client}}
+
+
+def opinion_title(source: str) -> str:
+    """ "1,000 models that did not see the image" -> "Held-out predictions (1,000 models)"."""
+    models, held_out, _ = source.partition(" that did not see the image")
+    return f"Held-out predictions ({models})" if held_out else f"Predictions of {source}"
 
 
 def _sources(ws: Workspace, mode: str) -> dict:
@@ -229,8 +257,8 @@ def _sources(ws: Workspace, mode: str) -> dict:
         return {"opinion": None, "neighbours": None, "harmed": None}
     sources = evidence.evidence_sources(ws)
     return {
-        "opinion": sources.opinion and f"what {sources.opinion} say",
+        "opinion": sources.opinion and opinion_title(sources.opinion),
         "neighbours": sources.neighbours
-        and f"nearest of the training images in {sources.neighbours}; of {evidence.N_NEIGHBOURS}:",
-        "harmed": sources.harmed and f"validation images it harms most, by {sources.harmed}",
+        and f"Nearest training images ({sources.neighbours}); labels of {evidence.N_NEIGHBOURS}:",
+        "harmed": sources.harmed and f"Validation images it harms most ({sources.harmed})",
     }

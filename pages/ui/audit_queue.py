@@ -1,8 +1,8 @@
-"""Makes a review queue for the audit, from any page."""
+"""Makes a review queue for Clean labels, from any page."""
 
 import getpass
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import streamlit as st
 
@@ -12,11 +12,12 @@ from attribution.audit.decision_log import DecisionLog
 from pages.ui import format as write
 from pages.ui import state
 
+NAME_SIGNS = 60  # of a queue's name
 state_of = st.session_state
 
 
 def make(ws: Workspace, **options) -> None:
-    """A callback that makes a queue and selects it on the audit page. options: as `review_queue.queue_spec`. An error
+    """A callback that makes a queue and selects it on Clean labels. options: as `review_queue.queue_spec`. An error
     is left in `state.ERROR`."""
     _make(ws, lambda: review_queue.queue_spec(ws, seed=int(time.time()), **options))
 
@@ -31,19 +32,25 @@ def _make(ws: Workspace, spec: Callable[[], dict]) -> None:
         with DecisionLog.of(ws) as log:
             number = add(ws, log, spec())
         state_of[state.QUEUE] = str(number)
-        state_of[state.AUDIT_VIEW] = "queue"
+        state_of[state.STEP] = state.REVIEW_STEP
     except UserError as error:
         state.set_error(error)
 
 
 def make_and_open(ws: Workspace, **options) -> None:
-    """Makes a queue and goes to the audit page, or says what is wrong. options: as `review_queue.queue_spec`."""
+    """Makes a queue and goes to Clean labels, or says what is wrong. options: as `review_queue.queue_spec`."""
     state_of.pop(state.ERROR, None)
     make(ws, **options)
     if state.ERROR in state_of:
         st.error(write.sentence(state_of.pop(state.ERROR)))
         return
     st.switch_page("pages/labels/page.py", query_params={state.QUEUE: state_of[state.QUEUE]})
+
+
+def open_set(ws: Workspace, images: Iterable[int], name: str) -> None:
+    """Makes a queue of a named set of training images and goes to it, or says what is wrong; the queue bears the set's
+    name."""
+    make_and_open(ws, images=list(map(int, images)), origin={"of": "set", "name": name.strip()[:NAME_SIGNS]})
 
 
 def add(ws: Workspace, log: DecisionLog, spec: dict) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 import streamlit as st
 
 from attribution import Workspace
-from attribution.experiments.prefixes import CONTROL_DRAWS
+from attribution.experiments.prefixes import control_draws
 from attribution.experiments.support_search import DEFAULT_K_MAX
 from attribution.workspace.workspace import DEMO
 from pages.ui import format as write
@@ -59,7 +59,7 @@ def _retrain(spec: Mapping) -> list | None:
     words += [f"{edit}-{end}", spec["k"]] if spec["ranking"] else [edit, ",".join(map(str, spec["ids"]))]
     words += ["--with-duplicates"] if spec.get("groups") else []
     words += ["--seeds", len(spec["seeds"])]
-    return words + (["--draws", spec["draws"]] if spec["draws"] != CONTROL_DRAWS else [])
+    return words + (["--draws", spec["draws"]] if spec["draws"] != control_draws(spec["recipe"]) else [])
 
 
 def _support(spec: Mapping) -> list:

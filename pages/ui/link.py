@@ -5,7 +5,7 @@ asks here, gets a value that can be, and says in a sentence what cannot.
 """
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 import streamlit as st
 
@@ -76,6 +76,14 @@ def clean(numbers: Collection[str], may_be_empty: Collection[str]) -> list[str]:
             continue
         del st.query_params[name]
     return said
+
+
+def rename_values(renamed: Mapping[str, Mapping[str, str]]) -> None:
+    """Puts what a widget calls its options now in the place of what links said before; as of `clean`, the caller runs
+    the page again where that changed the address. renamed: parameter -> old value -> new one."""
+    for name, values in renamed.items():
+        if text(name) in values:
+            st.query_params[name] = values[text(name)]
 
 
 def _is_finite(value: str) -> bool:

@@ -1,5 +1,7 @@
 """A measurement that a tab asks the command line for: its button, its progress, and its last failure."""
 
+from pathlib import Path
+
 import streamlit as st
 
 from attribution import UserError, Workspace
@@ -16,12 +18,14 @@ def button(ws: Workspace, words: list[str], label: str) -> None:
     cli_command.show(ws, *words)
 
 
-def start(ws: Workspace, words: list[str]) -> None:
-    """Starts a command in the background; a callback. An error is left in `state.ERROR`."""
+def start(ws: Workspace, words: list[str], reads: Path | None = None) -> int | None:
+    """Starts a command in the background; a callback. Returns its number, or None where an error is left in
+    `state.ERROR`. reads: an uploaded file, which is removed when the command has ended."""
     try:
-        commands.start_command(ws, cli_command.for_model(ws, words))
+        return commands.start_command(ws, cli_command.for_model(ws, words), *([reads] if reads else []))
     except UserError as error:
         state.set_error(error)
+        return None
 
 
 def under_way(ws: Workspace, words: list[str]) -> bool:

@@ -9,16 +9,16 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
-#: old path -> the room it is in now, "" for the front page
-ROOMS = {
-    "explore": "",
-    "methods": "compare",
-    "audit": "labels",
-    "workspace": "data",
-    "map": "",
+from pages.ui import state
+
+Pairs = list[tuple[str, str]]
+
+#: value of Clean labels' parameter `audit` -> the step that `step` names today
+STEPS = {
+    "queue": state.REVIEW_STEP,
+    "take home": state.EXPORT_STEP,
+    "was it worth it": state.BENEFIT,
 }
-#: old path -> what its page is called among the views of its room
-VIEWS = {"map": ("picker", "map")}
 
 
 def new_address(path: str, query: str) -> str | None:
@@ -27,8 +27,8 @@ def new_address(path: str, query: str) -> str | None:
     path: without slashes, such as "methods"; query: without the question mark."""
     if path not in ROOMS:
         return None
-    pairs = [*([VIEWS[path]] if path in VIEWS else []), *parse_qsl(query, keep_blank_values=True)]
-    return f"./{ROOMS[path]}" + (f"?{urlencode(pairs)}" if pairs else "")
+    room, pairs = ROOMS[path](parse_qsl(query, keep_blank_values=True))
+    return f"./{room}" + (f"?{urlencode(pairs)}" if pairs else "")
 
 
 def old_link_routes() -> list[Route]:
@@ -40,3 +40,49 @@ def old_link_routes() -> list[Route]:
         return RedirectResponse(new_address(path, request.url.query), status_code=308)
 
     return [Route(f"/{path}", move) for path in ROOMS]
+
+
+# -- what became of each page: (path of its room, "" for the front page; its parameters)
+
+
+def _explore(pairs: Pairs) -> tuple[str, Pairs]:
+    return "", pairs
+
+
+def _brittleness(pairs: Pairs) -> tuple[str, Pairs]:
+    """Its question is in the drawer of Debug, under the same parameters; its studies are a part of Data & jobs."""
+    rest = [pair for pair in pairs if pair[0] != "view"]
+    if ("view", "studies") in pairs:
+        return "data", [("part", "studies"), *rest]
+    return "", [*rest, ("panel", "verdict")]
+
+
+def _methods(pairs: Pairs) -> tuple[str, Pairs]:
+    return "compare", pairs
+
+
+def _audit(pairs: Pairs) -> tuple[str, Pairs]:
+    """Its views are steps."""
+    return "labels", [
+        (state.STEP, STEPS[value]) if name == state.OLD_STEP and value in STEPS else (name, value)
+        for name, value in pairs
+    ]
+
+
+def _workspace(pairs: Pairs) -> tuple[str, Pairs]:
+    return "data", pairs
+
+
+def _map(pairs: Pairs) -> tuple[str, Pairs]:
+    """It is a view of Debug's picker, under the same parameters."""
+    return "", [(state.PICKER, "map"), *pairs]
+
+
+ROOMS = {
+    "explore": _explore,
+    "brittleness": _brittleness,
+    "methods": _methods,
+    "audit": _audit,
+    "workspace": _workspace,
+    "map": _map,
+}

@@ -1,4 +1,7 @@
-"""Sprite sheets: many small images in one PNG, encoded once and drawn by their place in it."""
+"""Sprite sheets: many small images in one PNG, encoded once and drawn by their place in it.
+
+Where our own server runs the pages, a sheet has an address that the browser keeps (attribution/live/pictures.py);
+elsewhere, as in tests of a page, it is its own address, a data URL."""
 
 import base64
 import math
@@ -9,6 +12,7 @@ import streamlit as st
 from PIL import Image
 
 from attribution import Workspace
+from attribution.live.pictures import PICTURES
 
 SIDE = 56  # about as many pixels a tile's side on the page
 
@@ -18,12 +22,12 @@ def sheet(ws: Workspace, split: str, ids, whole: bool = False) -> dict:
 
     Images at least twice as large as a tile are reduced by a whole number, unless `whole`."""
     shrink = 1 if whole else max(1, max(ws.val_images.shape[1:3]) // SIDE)
-    return _sheet(ws, ws.fingerprint, split, tuple(int(i) for i in ids), shrink)
+    return _published(ws, split, tuple(int(i) for i in ids), shrink)
 
 
 def image_url(ws: Workspace, split: str, index: int) -> str:
-    """One image as a data URL, at its own size."""
-    return _sheet(ws, ws.fingerprint, split, (int(index),), 1)["url"]
+    """The address of one image, at its own size."""
+    return _published(ws, split, (int(index),), 1)["url"]
 
 
 def scale(ws: Workspace, side: int = SIDE) -> int:
@@ -31,19 +35,41 @@ def scale(ws: Workspace, side: int = SIDE) -> int:
     return max(1, round(side / max(ws.val_images.shape[1:3])))
 
 
-@st.cache_data(max_entries=400, show_spinner=False)
-def _sheet(_ws, fingerprint: str, split: str, ids: tuple[int, ...], shrink: int) -> dict:
+def _published(ws: Workspace, split: str, ids: tuple[int, ...], shrink: int) -> dict:
+    asked = (ws, ws.fingerprint, split, ids, shrink, PICTURES.is_served)
+    drawn = _sheet(*asked)
+    if PICTURES.is_served and PICTURES.read(drawn["url"]) is None:  # others took its place
+        _sheet.clear(*asked)
+        drawn = _sheet(*asked)
+    return dict(drawn)
+
+
+@st.cache_resource(max_entries=2000, show_spinner=False)
+def _sheet(_ws, fingerprint: str, split: str, ids: tuple[int, ...], shrink: int, is_served: bool) -> dict:
+    content, height, width = _encode(_ws, split, ids, shrink)
+    if is_served:
+        url = PICTURES.publish(fingerprint, content)
+    else:
+        url = "data:image/png;base64," + base64.b64encode(content).decode()
+    return {"url": url, "columns": _columns(ids), "count": max(1, len(ids)), "width": width, "height": height}
+
+
+def _columns(ids: tuple[int, ...]) -> int:
+    return max(1, math.ceil(math.sqrt(len(ids))))
+
+
+def _encode(_ws, split: str, ids: tuple[int, ...], shrink: int) -> tuple[bytes, int, int]:
+    """(PNG, height and width of an image in it)."""
     images = (_ws.train_images if split == "train" else _ws.val_images)[list(ids)]
     if _ws.greyscale_inverted and images.ndim == 3:  # colours are left as they are
         images = 255 - images
     if shrink > 1 and len(images):
         images = np.stack([Image.fromarray(image).reduce(shrink) for image in images])
     height, width = images.shape[1:3]
-    columns = max(1, math.ceil(math.sqrt(len(ids))))
+    columns = _columns(ids)
     grid = np.zeros((math.ceil(len(ids) / columns) or 1, columns, *images.shape[1:]), np.uint8)
     grid.reshape(-1, *images.shape[1:])[: len(ids)] = images
     pixels = grid.swapaxes(1, 2).reshape(grid.shape[0] * height, columns * width, *images.shape[3:])
     content = BytesIO()
     Image.fromarray(pixels).save(content, "PNG", compress_level=1)
-    url = "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()
-    return {"url": url, "columns": columns, "count": max(1, len(ids)), "width": width, "height": height}
+    return content.getvalue(), height, width

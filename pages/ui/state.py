@@ -17,6 +17,7 @@ EXPLAIN = "explain"
 CANDIDATES = "candidates"
 CUT_RANKING = "ranking"
 MODEL = "model"
+PRESENT = "present"  # "1": large type, and no filters
 SHOW = "show"
 LABEL = "class"
 PREDICTED = "predicted"
@@ -82,9 +83,12 @@ MAP_COLOUR = "colour of the map"
 MAP_SET = "set on the map"  # (training images, validation images) of the lasso, or None
 SET_NAME = "name of the set"
 
-# Of Audit; the first four are bound to the address bar.
+# Of Clean labels; the first four are in the address bar.
 QUEUE = "queue"
-AUDIT_VIEW = "audit"
+STEP = "step"
+REVIEW_STEP, EXPORT_STEP, BENEFIT = "1 Review", "2 Export", "3 Measure the benefit"  # values of STEP
+STEP_ASKED = "another step was asked for by key"
+OLD_STEP = "audit"  # in a link only: what STEP was called, see pages/labels/page.py
 MODE = "mode"
 WHO = "who"
 AUDIT_IMAGE = "image"  # in a link only: the image of the queue to open at
@@ -105,10 +109,23 @@ FOLDER = "folder for the corrections"
 SHOWN_DECISIONS = "decisions to look at"
 MESSAGE = "told"  # of a callback that went well, for the page to show
 
-# Of Workspace.
+# Of Data & jobs; the first is in the address.
+PART = "part"
+NEW_STUDY_PROTOCOL = "protocol of a new study"
+UPLOAD = "uploaded file"  # the uploader's name for it, and where it was written
+UPLOAD_NUMBER = "uploader"  # counted up for an empty one
+IMPORTED = "last import"  # the command's number
 IMPORT_PATH = "import path"
 BASE_PATHS = "files of predictions"
 BUILD = "what to compute"
+
+# Of the chip in the header.
+WATCHED_TASKS = "jobs under way"  # names of what ran when it was looked at last
+ENDED_TASKS = "jobs that ended"  # name -> what ended, and was not looked at yet
+
+# Of the workspace that a visit looks at.
+SEEN = "workspace as it was"  # when the page was drawn last
+EXPECTED = "change by this page"  # that nobody has to be told of
 
 ERROR = "error"  # of a callback, for the page to show
 GO_TO = "go to target"  # of a callback, for the page to switch to Debug: a callback cannot
@@ -122,9 +139,9 @@ LAST_PAGE = "room"
 CARRIED = "kept"
 
 
-def presenting() -> bool:
-    """Whether the page is shown to an audience: large type, no filters. The address says so: ?present=1."""
-    return link.text("present") == "1"
+#: Values of EXPLAIN and their words. In the address Streamlit writes the words; links of before have the values.
+EXPLAINED = {"true": "true label", "predicted": "prediction"}
+RENAMED = {EXPLAIN: EXPLAINED}
 
 
 def set_error(error: Exception) -> None:
@@ -156,10 +173,18 @@ def restore(values: dict, checks: dict[str, Callable], in_link: Collection[str])
     return errors
 
 
+def presenting() -> bool:
+    """Whether the page is shown to a room full of people, by `?present=1`; kept for the visit, until `?present=0`."""
+    if said := link.text(PRESENT):
+        st.session_state[PRESENT] = said == "1"
+    return st.session_state.get(PRESENT, False)
+
+
 def carry_selection(room: str) -> None:
     """Called before a page is drawn: target, ranking and k looked at last go along, unless the address says other."""
     before = dict(st.query_params)
     said = link.clean(NUMBERS, MAY_BE_EMPTY)
+    link.rename_values(RENAMED)
     if dict(st.query_params) != before:
         st.session_state[LINK_ERRORS] = said
         st.rerun()

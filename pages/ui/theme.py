@@ -11,18 +11,20 @@ from attribution import UserError, Workspace
 from attribution.files import APP
 from attribution.workspace import image_check
 from attribution.workspace.workspace import DEMO
-from pages.ui import cli_command, model_choice
+from pages.ui import cli_command, model_choice, state
 from pages.ui import format as write
 
 ASSETS = APP / "assets"
 LOGO = ASSETS / "logo.svg"
+LARGE_TYPE = "html { font-size: 125%; }"  # Streamlit's sizes are multiples of it
+WATCH_SECONDS = 5  # between two looks of an open page at whether the workspace changed on the disk
 LOOK_SECONDS = 10  # between two looks at whether the images are still those of before
 
 
 def apply_theme() -> None:
     """The logo and the style sheet; app.py calls it before the page."""
     st.logo(str(LOGO), size="medium")
-    st.html(f"<style>{_style_sheet()}</style>")
+    st.html(f"<style>{_style_sheet()}{LARGE_TYPE if state.presenting() else ''}</style>")
 
 
 def workspace() -> Workspace:
@@ -44,7 +46,7 @@ def workspace() -> Workspace:
 def opened_workspace() -> Workspace:
     """The workspace that LINEUP_WORKSPACE names, or the demo, as its own recipe sees it; opened again after it, or what
     was added to it, changed. Where it cannot be read, the page says why and stops."""
-    path = os.environ.get("LINEUP_WORKSPACE") or str(DEMO)
+    path = _workspace_path()
     try:
         changed = _changed(Path(path) / "workspace.json")
         ws = _open(path, changed, None)
@@ -54,6 +56,57 @@ def opened_workspace() -> Workspace:
         return ws
     except UserError as error:
         stop_with_error(error)
+
+
+def watch_workspace() -> None:
+    """Has an open page follow the workspace on the disk: it looks every few seconds, and is drawn anew when something
+    changed, with a word that it did. Where the folder holds another data set now, the page stops and says so. app.py
+    calls it before the page."""
+    ws = opened_workspace()
+    seen = _stamp(ws)
+    before = st.session_state.get(state.SEEN)
+    if before and before["fingerprint"] != seen["fingerprint"]:
+        _stop_at_other_images(ws)
+    expected = st.session_state.pop(state.EXPECTED, False)
+    if before and before != seen and not expected:
+        st.toast("This workspace changed on disk; the page shows it as it is now.", icon=":material/sync:")
+    st.session_state[state.SEEN] = seen
+
+    @st.fragment(run_every=f"{WATCH_SECONDS}s")
+    def look():
+        if _stamp(ws) != seen:
+            st.rerun()
+
+    look()
+
+
+def expect_change() -> None:
+    """Called where this page itself changes the workspace: nobody has to be told that it did."""
+    st.session_state[state.EXPECTED] = True
+
+
+def _stop_at_other_images(ws: Workspace) -> None:
+    said = f"The folder {ws.path} holds another data set now: {ws.name}. What this page showed is no longer there."
+    st.warning(write.plain(said), icon=":material/sync_problem:")
+    st.button("Reload", key="reload workspace", type="primary", on_click=_begin_anew)
+    st.stop()
+
+
+def _begin_anew() -> None:
+    """Forgets the visit, for none of its targets and choices are of these images; a callback."""
+    st.query_params.clear()
+    for name in list(st.session_state):
+        del st.session_state[name]
+
+
+def _stamp(ws: Workspace) -> dict:
+    """What is looked at to see a change: the images' fingerprint, and the files that list the parts."""
+    manifest, added = Path(_workspace_path()) / "workspace.json", ws.user_folder / "parts.json"
+    return {"fingerprint": ws.fingerprint, "manifest": _changed(manifest), "added": _changed(added)}
+
+
+def _workspace_path() -> str:
+    return os.environ.get("LINEUP_WORKSPACE") or str(DEMO)
 
 
 def stop_with_error(error: UserError) -> None:
@@ -83,12 +136,17 @@ def freeze_gc(page: str) -> None:
     gc.freeze()
 
 
-def _changed(file: Path) -> float | None:
-    return file.stat().st_mtime if file.exists() else None
+def _changed(file: Path) -> tuple[int, int, int] | None:
+    """Changes whenever the file does: a folder that was put in its place may bring files as old as those before."""
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino, status.st_size
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _open(path: str, changed: float | None, added_changed: float | None) -> Workspace:
+def _open(path: str, changed: tuple | None, added_changed: tuple | None) -> Workspace:
     return Workspace.open(path)
 
 

@@ -12,19 +12,21 @@
     selected id of the tile that is selected, in every row, or None
     pitch    least distance of two tiles in pixels, where captions are long
     of       what the rows are about, such as the target; kept in the page as data-of, so that a benchmark sees it drawn
+    present  whether type and tiles are to be large, for a room full of people
     top      whether the page goes up to its top where a tile is chosen: it is about that one then
     live     {"url", "model", "target", "label", "classes", "rows": [[ranking, end, candidates], ...]}: the server's
              routes that say what a head would answer at the cut; each row that has a `live` shows it; absent: no head
     footnote the line under the strip while nothing is pointed at; absent: no such line
 
 A row: {"id", "tiles"} and, as far as they apply, "name" (absent: no header), "short" (its name where a tile's places
-are listed), "about", "sign" ("+" or "-"), "sign_text", "mix" [{"text", "count", "same"}], "notes" [text], "support"
-{"k" or None, "text"} (a mark after rank k where that is on view, and the text in the header), "chosen" and "choose"
-(the header is a button with this tooltip), "label" (for screen readers), "empty" (why it has no tiles), "live" (its
+are listed), "colour" (of its ranking, from palette.py), "about", "sign" ("+" or "-"), "sign_text", "mix" [{"text",
+"count", "same"}], "notes" [text] (a line together), "support" {"k" or None, "text"} (a mark after rank k where that is
+on view, and the text in that line), "details" [text] (of the tooltip alone), "chosen" and "choose" (the header is a
+button, and what it does), "label" (for screen readers), "empty" (why it has no tiles), "live" (its
 place in `live` above).
 
 A tile: {"id", "at" (place in the atlas), "text" (what it is, in words)} and, as far as they apply, "caption", "mark" (a
-caption that stands out, such as "≠ Coat"), "score", "flag" (a note such as a planted label).
+caption that stands out, such as "label: Coat"), "score", "flag" (a note such as a planted label).
 
 What the person does comes back once, before the page runs again:
     on_pick({"id", "row", "rank"})  a tile was clicked, or chosen with Enter or space
@@ -32,23 +34,31 @@ What the person does comes back once, before the page runs again:
     on_cut(k)                       the cut was moved, by drag, arrow keys or a click on a rank
 """
 
+import json
 from collections.abc import Callable
 
 import streamlit as st
 
 from attribution.files import APP
 from attribution.inputs import names
+from attribution.live.scripts import SCRIPTS
 
 ASSETS = APP / "assets"
+SHORT = 4000  # characters: of a text that goes into every message
 
 
 def component(name: str, *scripts: str, style: str | None = None):
     """The component lineup.<name>, drawn by files of assets/: the JavaScript `scripts`, joined in this order since a
     component is one text, of which the last exports the component; and the style sheet `style`. Call it once, where a
-    module is first imported. Nothing of the user's goes into these texts."""
+    module is first imported. Nothing of the user's goes into these texts.
+
+    Where our own server runs the pages, a long text is brought from an address that the browser keeps."""
     js = "".join((ASSETS / script).read_text() for script in scripts)
-    css = {"css": (ASSETS / style).read_text()} if style else {}
-    return st.components.v2.component(f"lineup.{name}", js=js, **css)
+    css = (ASSETS / style).read_text() if style else ""
+    if SCRIPTS.is_served and len(js) > SHORT:
+        address = SCRIPTS.publish(f"{js}\nexport const STYLE = {json.dumps(css)};\n")
+        js, css = f"const ADDRESS = {json.dumps(address)};\n" + (ASSETS / "loader.js").read_text(), ""
+    return st.components.v2.component(f"lineup.{name}", js=js, **({"css": css} if css else {}))
 
 
 _component = component("tile_strip", "pic.js", "live.js", "tile_strip.js", style="tile_strip.css")

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from tests.browser import serving
 
-SLOW = 30_000  # milliseconds
+SLOW = 60_000  # milliseconds
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,7 @@ def debug(page, shapes):
     """debug("/?target=1") -> the page, with its targets drawn."""
 
     def opened(path="/"):
-        serving.open_page(page, shapes.url + path)
+        page.goto(shapes.url + path)
         expect(page.get_by_role("option", name=re.compile("^validation image")).first).to_be_visible()
         serving.settle(page)
 

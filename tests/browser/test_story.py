@@ -33,28 +33,23 @@ def test_from_the_first_picture_to_a_verdict(page, shapes):
 
     # Open, filter, pick a target, compare the rows.
     serving.open_page(page, shapes.url)
-    expect(page.get_by_role("heading", name="Bar in 10 of 10 models of demo-cnn.")).to_be_visible()
-    page.get_by_role("radio", name="right").click()
-    visible(page, re.compile("of 11 that fit")).to_be_visible()
+    expect(page.get_by_role("heading", name="All 10 models predict Bar.")).to_be_visible()
+    serving.open_page(page, f"{shapes.url}/?show=right")
+    visible(page, re.compile("11 matches")).to_be_visible()
     page.get_by_role("option", name="validation image 3,").click()
     expect(page.get_by_alt_text("validation image 3,")).to_be_visible()
     rows = page.get_by_role("listbox", name="best first")
     rows.first.get_by_role("option").first.hover()
     expect(page.locator(".twin").first).to_be_visible()
 
-    # Take the ranking of the cut to the laboratory, and retrain without its first two.
-    page.get_by_role("link", name="Test it in Brittleness").click()
-    heading = page.get_by_role("heading", name=re.compile("Is target 3 still read as Bar"))
-    expect(heading).to_be_visible()
-    k = page.get_by_label("k", exact=True)
+    # Cut after two, and retrain without them: the price is on the button.
+    k = page.get_by_role("spinbutton", name="Top")
     k.fill("2")
     k.press("Enter")
-    visible(page, re.compile("without the first 2 images")).to_be_visible()
-    visible(page, re.compile("25 trainings")).to_be_visible()
-    page.get_by_role("button", name="Retrain", exact=True).click()
+    page.get_by_role("button", name="Remove top 2 and retrain, about").click()
     visible(page, re.compile(r"Job 1: (Waiting|Running)")).to_be_visible()
-    expect(verdict(page)).to_contain_text("of 15 after the same with random images", timeout=TRAINED)
-    expect(page.locator(".lu-lab .dot.right, .lu-lab .dot.wrong")).to_have_count(25)
+    expect(verdict(page)).to_contain_text("Without 2 random images of the same class", timeout=TRAINED)
+    expect(page.locator(".lu-lab .dot.right, .lu-lab .dot.wrong")).to_have_count(15)
     expect(page).to_have_url(re.compile("job=1"))
 
     # It is there after a reload, in the history too, and asking again trains nothing.
@@ -62,30 +57,35 @@ def test_from_the_first_picture_to_a_verdict(page, shapes):
     page.reload()
     serving.settle(page, 60)
     expect(verdict(page)).to_have_text(said)
-    expect(page.locator(".lu-job")).to_contain_text("done target 3: retrain without the first 2")
-    page.get_by_role("button", name="Retrain", exact=True).click()
+    page.get_by_role("button", name="Show the verdict (known)").click()
     visible(page, re.compile("Known since .*nothing was trained")).to_be_visible()
+    page.get_by_role("radio", name="History").click()
+    expect(page.locator(".lu-job")).to_contain_text("done target 3: retrain without the first 2")
     expect(page.locator(".lu-job")).to_have_count(1)
 
     # Another one is cancelled, and says so within seconds.
-    page.get_by_role("radio", name="mislabel").click()
+    page.get_by_role("radio", name="Verdict").click()
+    page.get_by_text("More tests").click()
+    page.get_by_role("radio", name="Mislabel").click()
     visible(page, re.compile("relabelled Box")).to_be_visible()
-    page.get_by_role("radio", name="find the support").click()
+    page.get_by_role("radio", name="Smallest set that flips").click()
     (runner,) = processes(shapes.data)["runner"]
     runner.suspend()  # else it may be done before the page shows the button
-    page.get_by_role("button", name="Find the support").click()
+    page.get_by_role("button", name="Search, about").click()
     page.get_by_role("button", name="Cancel").first.click()
     visible(page, re.compile("Job 2: Stopping")).to_be_visible()
     runner.resume()
     visible(page, re.compile("Job 2 was cancelled")).to_be_visible(timeout=TRAINED)
-    expect(page.locator(".lu-job").first).to_contain_text("cancelled")
 
     # The first is opened again from the history.
+    page.get_by_role("radio", name="History").click()
+    expect(page.locator(".lu-job").first).to_contain_text("cancelled")
     page.get_by_role("button", name="1", exact=True).click()
     expect(verdict(page)).to_have_text(said)
+    page.keyboard.press("Escape")
 
     # How typical is it? Read the curve, and follow it to a target.
-    page.get_by_role("link", name="Methods").first.click()
+    page.get_by_role("link", name="Compare").first.click()
     visible(page, re.compile("Too few to compare rankings")).to_be_visible()
     expect(page.locator(".lu-table").first).to_contain_text("trak-10")
     plot = page.locator(".js-plotly-plot .nsewdrag").first
@@ -104,10 +104,10 @@ def test_from_the_first_picture_to_a_verdict(page, shapes):
 @pytest.mark.parametrize(
     ("path", "heading"),
     [
-        ("/?target=1", "Dot in 10 of 10 models of demo-cnn, but it is labelled Box <b>."),
+        ("/?target=1", "All 10 models predict Dot. Its label is Box <b>."),
         (
             "/brittleness?target=4&k=3&ranking=l2-moco&kind=mislabel",
-            "Is target 4 still read as Box <b> with the first 3 images of l2-moco relabelled Bar?",
+            "Is it still Box <b> with l2-moco's top 3 images relabelled Bar?",
         ),
         ("/methods", "How few training images decide a prediction?"),
     ],

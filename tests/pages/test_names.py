@@ -16,8 +16,7 @@ from tests.names import write as named
 from tests.pages.page import open_page
 
 PAGES = {
-    "debug": {},
-    "brittleness": {"job": "x"},
+    "debug": {"job": "x", "panel": "verdict"},
     "labels": {},
     "data": {},
 }

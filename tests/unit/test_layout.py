@@ -95,6 +95,7 @@ TESTED_ELSEWHERE = {
 }
 #: Test files that no file of the library has the name of.
 OF_MANY_FILES = {
+    "files/test_other_disk.py": "whatever writes a file: that it renames none into another folder",
     "test_vulnerabilities.py": "tests/vulnerabilities.py, which `make audit` runs",
     "cli/test_corrections.py": "`export corrections` and `import corrections`, which are in two files",
     "cli/test_json_outputs.py": "the JSON of commands in several files, as scripts rely on it",

@@ -1,4 +1,4 @@
-"""The charts of Methods as files for a paper: PNG, SVG or PDF, and CSV. Each is drawn from answers that are stored."""
+"""The charts of Compare as files for a paper: PNG, SVG or PDF, and CSV. Each is drawn from answers that are stored."""
 
 from pathlib import Path
 

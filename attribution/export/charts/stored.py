@@ -1,4 +1,4 @@
-"""Each chart of Methods, from what a workspace and its store hold by now. Nothing is measured here."""
+"""Each chart of Compare, from what a workspace and its store hold by now. Nothing is measured here."""
 
 import math
 

@@ -23,6 +23,8 @@ from attribution.inputs.limits import MAX_SEEDS
 KINDS = ("logits", "probabilities")
 TABLES = (".csv", ".tsv", ".parquet")
 #: columns that name the image, looked for in this order
+#: of tables as text, in the order in which they are taken where a header may be split by several
+DELIMITERS = (",", ";", "\t")
 IMAGE_COLUMNS = ("image", "file", "path", "filename", "file_name", "image_id", "index", "id", "source_index", "name")
 #: times the size of the files that reading them may take in memory: a table's text and its numbers, and the answer
 MEMORY = 8
@@ -248,21 +250,32 @@ def _read_csv(path: Path, choose: Callable, images: ImageNames, count: int) -> t
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
     check_file(path, images.n * (NUMBER_BYTES * count + ROW_BYTES) + MAX_LINE)
     with open_file(path) as stream:
         head = stream.readline(MAX_LINE).decode("utf-8-sig")
-        column, classes = choose(next(csv.reader([head], delimiter=delimiter), []))
-        stream.seek(0)
-        table = arrow_csv.read_csv(
-            stream,
-            read_options=arrow_csv.ReadOptions(use_threads=False),
-            parse_options=arrow_csv.ParseOptions(delimiter=delimiter),
-            convert_options=arrow_csv.ConvertOptions(
-                column_types={column: pa.string(), **dict.fromkeys(classes, pa.float64())},
-                include_columns=[column, *classes],
-            ),
-        )
+    heads = {mark: next(csv.reader([head], delimiter=mark), []) for mark in DELIMITERS}
+    delimiter = max(heads, key=lambda mark: len(heads[mark]))
+    column, classes = choose(heads[delimiter])
+
+    def read(decimal_point: str):
+        with open_file(path) as stream:
+            return arrow_csv.read_csv(
+                stream,
+                read_options=arrow_csv.ReadOptions(use_threads=False),
+                parse_options=arrow_csv.ParseOptions(delimiter=delimiter),
+                convert_options=arrow_csv.ConvertOptions(
+                    column_types={column: pa.string(), **dict.fromkeys(classes, pa.float64())},
+                    include_columns=[column, *classes],
+                    decimal_point=decimal_point,
+                ),
+            )
+
+    try:
+        table = read(".")
+    except pa.ArrowInvalid:
+        if delimiter != ";":  # which spreadsheets write where a comma stands for the decimal point, and nowhere else
+            raise
+        table = read(",")
     return _columns(path, column, classes, table)
 
 

@@ -67,7 +67,7 @@ class OwnNetwork:
         return self.network
 
     def logits(self, split: str, ids: np.ndarray) -> np.ndarray:
-        """What the network says of images, float32 [len(ids), classes]. Raises UserError where it cannot take the
+        """What the network says of images, float [len(ids), classes]. Raises UserError where it cannot take the
         inputs, for another shape and for what is not finite."""
         return check_logits(self._run(split, ids), len(ids), len(self.trainer.data.classes), f"logits of {self.name}")
 

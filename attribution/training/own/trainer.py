@@ -128,7 +128,7 @@ class OwnTrainer:
         return OwnOutcome(*summarize(logits, self.val_labels), *made)
 
     def logits(self, model, split: str, ids: np.ndarray) -> np.ndarray:
-        """What the model says of images, float32 [len(ids), classes]. Raises UserError for another shape and for what
+        """What the model says of images, float [len(ids), classes]. Raises UserError for another shape and for what
         is not finite."""
         given = self.call("logits", model, split, np.asarray(ids, np.int64))
         return check_logits(given, len(ids), len(self.data.classes), f"{self.recipe.name}.logits")
@@ -202,18 +202,22 @@ class Reporter:
 
 
 def check_logits(given, n: int, classes: int, source: str) -> np.ndarray:
-    """`given` as float32 [n, classes]. source: what the sentence calls it. Raises UserError for another shape, and for
-    what is not finite."""
+    """`given` as float32 [n, classes], or as float64 where float32 would round: two large logits may differ by little.
+    source: what the sentence calls it. Raises UserError for another shape, and for what is not finite in float32."""
     if hasattr(given, "detach"):  # torch's, on any device; its library is not imported here
-        given = given.detach().float().cpu().numpy()
+        given = given.detach().cpu()
+        given = (given if str(given.dtype) == "torch.float64" else given.float()).numpy()
     try:
-        logits = np.asarray(given, np.float32)
+        logits = np.asarray(given)
+        logits = logits.astype(np.float32 if np.can_cast(logits.dtype, np.float32) else np.float64, copy=False)
     except (TypeError, ValueError) as error:
         raise UserError(f"{source} are no array of numbers ({error}); return float32 [{n}, {classes}]") from None
     if logits.shape != (n, classes):
         raise UserError(f"{source} have the shape {list(logits.shape)}; they need [{n}, {classes}], a row an image")
-    if not np.isfinite(logits).all():
-        wrong = int(np.flatnonzero(~np.isfinite(logits).all(1))[0])
+    with np.errstate(over="ignore"):
+        finite = np.isfinite(logits.astype(np.float32, copy=False)).all(1)
+    if not finite.all():
+        wrong = int(np.flatnonzero(~finite)[0])
         raise UserError(
             f"{source} hold NaN or infinity (row {wrong} is the first of them); the training may have diverged"
         )
@@ -241,7 +245,7 @@ def check_features(given, n: int, source: str) -> np.ndarray:
 
 
 def summarize(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Predicted, margins and probabilities as in `TrainingOutcome`, of logits float32 [n, classes] and true labels."""
+    """Predicted, margins and probabilities as in `TrainingOutcome`, of logits float [n, classes] and true labels."""
     predicted = logits.argmax(1).astype(np.min_scalar_type(logits.shape[1] - 1))
     others, rows = logits.astype(np.float64), np.arange(len(labels))
     correct = others[rows, labels].copy()

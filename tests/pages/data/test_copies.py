@@ -1,4 +1,4 @@
-"""Copies of validation images on the Workspace page: what is known, what was found, and the button that looks."""
+"""Copies of validation images in Data & jobs: what is known, what was found, and the button that looks."""
 
 import json
 import shutil
@@ -26,20 +26,20 @@ def nothing_cached():
 
 
 def opened():
-    app = open_page("data")
+    app = open_page("data", part="features")
     assert not app.exception
     return app
 
 
 def button(app):
-    return next((one for one in app.button if one.label == "Look for copies"), None)
+    return next((one for one in app.button if one.label == "Search for copies"), None)
 
 
 def test_where_nobody_has_looked_a_button_does(ws, monkeypatch):
     asked = []
     monkeypatch.setattr(background, "start_command", lambda ws, words: asked.append(words))
     app = opened()
-    assert "Nobody has looked for them here yet" in texts(app)
+    assert "Not searched for yet." in texts(app)
     assert any("duplicates --between train-val" in command for command in commands(app))
     button(app).click().run()
     assert asked == [["duplicates", "--between", "train-val"]]
@@ -49,7 +49,7 @@ def test_exact_ones_are_known_from_creation_and_near_ones_are_asked_for(ws):
     copies.save(ws, {"images": 1, "pairs": 1, "kept": [[4, 7]]}, None, {})
     app = opened()
     assert "1 of 12 validation images (8.3%) has an exact copy among the training images" in texts(app)
-    assert "Near-copies have not been looked for yet" in texts(app) and button(app)
+    assert "Near-copies: not searched for yet." in texts(app) and button(app)
     assert "exact copy" in html(app) and "4 · 7" in html(app)
 
 

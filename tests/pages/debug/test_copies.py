@@ -4,7 +4,6 @@ import pytest
 import streamlit as st
 
 from attribution.workspace import copies
-from pages.ui import state
 from tests.pages.data.test_copies import NEAR, NONE
 from tests.pages.page import html, open_page, texts
 
@@ -30,7 +29,7 @@ def test_a_near_copy_is_shown_with_its_label_and_opens(ws):
     assert "<b>Box &lt;b&gt;, another label</b>" in drawn and "Box <b>" not in drawn
     assert "1 more of them" in texts(app)
     app.button(key="open copy 3").click().run()
-    assert app.session_state[state.IMAGE] == (5, 3) and not app.exception
+    assert app.query_params["image"] == "3" and not app.exception
 
 
 def test_an_exact_copy_is_called_one(ws):

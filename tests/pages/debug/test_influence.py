@@ -1,4 +1,4 @@
-"""Below a training image's card: whom it helps and harms, and what is like it."""
+"""In the drawer of a training image: whom it helps and harms, and what is like it."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,6 @@ from attribution.explore.influence import image_influence
 from attribution.features import near_duplicates
 from attribution.runner import commands
 from pages.debug import influence
-from pages.ui import state
 from tests.pages.page import open_page, texts
 
 RANKINGS = ["trak-10", "l2-moco"]
@@ -22,7 +21,7 @@ def listed(ws):
 
 
 def opened(image=7):
-    app = open_page(session={state.IMAGE: (1, image)}, target="1", rankings=RANKINGS)
+    app = open_page(target="1", rankings=RANKINGS, panel="image", image=str(image))
     assert not app.exception, app.exception
     return app
 
@@ -36,7 +35,7 @@ def test_a_row_for_each_ranking_and_end(listed):
     assert rows[0]["tiles"][0]["text"] == "validation image 1, Box <b>, #3 of its list"
     assert rows[0]["tiles"][0]["score"] == "0.125" and "mark" not in rows[0]["tiles"][0]
     assert rows[0]["notes"] == ["in 4 of 12 lists", "hub no. 1 of 60"]
-    assert rows[1]["tiles"][0]["mark"] == "≠ Bar" and rows[1]["tiles"][0]["score"].startswith("−")
+    assert rows[1]["tiles"][0]["mark"] == "label: Bar" and rows[1]["tiles"][0]["score"].startswith("−")
     assert rows[2]["notes"][0] == "in 4 of 4 lists" and rows[2]["tiles"][0]["caption"].startswith("#")
 
 
@@ -44,7 +43,7 @@ def test_without_lists_they_are_asked_for(ws, monkeypatch):
     asked = []
     monkeypatch.setattr(commands, "start_command", lambda ws, words: asked.append(words))
     app = opened()
-    assert "Whom it helps and harms most" in texts(app)
+    assert "Predictions it helps or harms most" in texts(app)
     found = [image_influence(ws, 7, name) for name in RANKINGS]
     rows = influence.reach_data(ws, 7, found, {}, {target: target for target in range(12)}, 1)["rows"]
     assert rows[0]["tiles"] and "notes" in rows[0] and not rows[0]["notes"]  # scores need no lists
@@ -63,7 +62,7 @@ def test_with_lists_there_is_nothing_to_ask(listed):
 
 def test_nothing_is_looked_up_without_a_card(listed):
     app = open_page()
-    assert "Whom it helps" not in texts(app)
+    assert "Predictions it helps" not in texts(app)
 
 
 def test_images_like_it(ws):

@@ -36,12 +36,12 @@ def test_rows_and_tiles(ws):
     undefined, helpful, harmful = drawn["rows"][1:]
     assert undefined["tiles"] == [] and "not defined" in undefined["empty"]
     assert (helpful["sign"], helpful["sign_text"], helpful["chosen"]) == ("+", "helpful", True)
-    assert helpful["support"] == {"k": 4, "text": "support 4"} and "support" not in harmful
+    assert helpful["support"] == {"k": 4, "text": "flips at 4 removed"} and "support" not in harmful
     assert harmful["tiles"][0] == {
         "id": 1,
         "at": harmful["tiles"][0]["at"],
         "text": "training image 1, Box <b>",
-        "mark": "≠ Box <b>",
+        "mark": "label: Box <b>",
     }
     assert all("score" not in tile for row in drawn["rows"] for tile in row["tiles"])
     assert drawn["cut"] == {"k": 4, "shown": 6, "max": 128}
@@ -61,73 +61,36 @@ def test_a_predicted_class_is_named(ws):
     assert [row["sign_text"] for row in drawn] == ["for Dot", "against Box <b>"]
 
 
-def test_sentences(ws):
-    close = {
-        "status": "unstable",
-        "support": 7,
-        "k_max": 20,
-        "k": 7,
-        "close": True,
-        "becomes": "Dot",
-        "votes": 6,
-        "wrong": 6,
-        "seeds": 10,
-    }
-    relabelled = {"l2-moco": close}
-    clear = {"trak-10": close | {"k": 9, "close": False, "votes": 2, "wrong": 3, "seeds": 3}}
-    censored = {"random": {"status": "censored", "support": None, "k_max": 20}}
-    assert lineup_view.sentence(ws, 0, {"remove": SUPPORT, "mislabel": relabelled}) == (
-        "Bar in 10 of 10 models of demo-cnn. Without the first 4 images of trak-10: Dot in 4 of 5."
-    )
-    assert lineup_view.sentence(ws, 0, {}) == "Bar in 10 of 10 models of demo-cnn."
-    assert lineup_view.sentence(ws, 1, {}) == "Dot in 10 of 10 models of demo-cnn, but it is labelled Box <b>."
-    assert (
-        lineup_view.sentence(ws, 0, {"remove": censored})
-        == "Bar in 10 of 10 models of demo-cnn. No edit tested changes that."
-    )
-    assert lineup_view.sentence(ws, 0, {"remove": censored, "mislabel": relabelled}) == (
-        "Bar in 10 of 10 models of demo-cnn. No removal tested changes that; with the first 7 images of l2-moco "
-        "relabelled Box <b>: Dot in 6 of 10 (a close call: fresh seeds changed the verdict)."
-    )
-    assert lineup_view.sentence(ws, 0, {"remove": clear | relabelled}) == (
-        "Bar in 10 of 10 models of demo-cnn. Without the first 9 images of trak-10: wrong in 3 of 3, mostly Dot "
-        "(a close call from 7 on)."
-    )
-    assert lineup_view.sentence(ws, 0, {"mislabel": relabelled}).startswith(
-        "Bar in 10 of 10 models of demo-cnn. With the first 7"
-    )
-    resisted = {"esvm-moco": close | {"k": 2, "support": 2, "status": "flipped", "close": False}}
-    assert "the first 9 images of trak-10" in lineup_view.sentence(ws, 0, {"remove": resisted | clear}), (
-        "as the opening"
-    )
-
-
-def test_without_base_models_only_what_is_known_is_said(tmp_path):
+def test_without_base_models_a_row_only_cuts(tmp_path):
     ws = tiny.write(tmp_path / "tiny", base=False)
-    assert lineup_view.sentence(ws, 1, {}) == "Box <b>. No model has been trained here yet."
     (row,) = data(ws, 1, lineup_rows(ws, 1, ["trak-10"], 3))["rows"]
     assert row["choose"] == "Cut by trak-10"
-
-
-def test_a_class_name_at_the_head_of_a_sentence(ws, monkeypatch):
-    monkeypatch.setattr(ws, "classes", ["sea lion", "n01440764", "Dot"])
-    assert lineup_view.sentence(ws, 0, {}) == "Sea lion in 10 of 10 models of demo-cnn."
-    assert lineup_view.sentence(ws, 4, {}) == "n01440764 in 10 of 10 models of demo-cnn."
 
 
 def test_names_are_escaped_in_html(ws):
     row = lineup_rows(ws, 1, ["trak-10"], 3)[0]
     image = lineup_view.image_html(ws, 1, [(row, 1), (row, None)], None, "data:,", 7, 3)
     assert "Box <b>" not in image and "#1" in image and "not in the first 128" in image
-    votes = lineup_view.votes_html(
-        [
-            {
-                "name": "without <u>",
-                "votes": [
-                    {"state": "done", "seed": 0, "wrong": True, "becomes": "Box <b>"},
-                    {"state": "queued", "seed": 1, "wrong": False, "becomes": None},
-                ],
-            }
-        ]
-    )
-    assert "Box &lt;b&gt; in 1 of 1" in votes and "<u>" not in votes
+
+
+def test_a_label_is_named_where_it_is_not_the_class_explained(ws):
+    for explain in ("true", "predicted"):
+        (row,) = lineup_rows(ws, 1, ["trak-10"], 20, explain=explain)
+        assert ws.classes[row.explained] == {"true": "Box <b>", "predicted": "Dot"}[explain]
+        (drawn,) = data(ws, 1, [row], explain=explain)["rows"]
+        for tile, given in zip(drawn["tiles"], row.labels):
+            assert tile.get("mark") == (None if given == row.explained else f"label: {ws.classes[given]}")
+
+
+def test_the_control_has_no_sign(ws):
+    trak, control = data(ws, 0, lineup_rows(ws, 0, ["trak-10", "random"], 6))["rows"]
+    assert trak["sign"] == "+" and "sign" not in control and control["sign_text"] == "control"
+    assert trak["colour"] == "#C98500" != control["colour"]
+
+
+def test_flips_in_words():
+    flip = {"status": "flipped", "support": 3}
+    assert lineup_view.flip_text(flip, 20) == "flips at 3 removed"
+    assert lineup_view.flip_text({"status": "unstable", "support": 34}, 20) == "flips at ≈ 34 removed →"
+    assert lineup_view.flip_text({"status": "censored", "support": None, "k_max": 128}, 20) == "no flip within 128"
+    assert lineup_view.flip_text({"status": "already_wrong", "support": None}, 20) == "already wrong"

@@ -6,7 +6,7 @@ from attribution.explore import image_sets
 from attribution.features import projection
 from pages.debug import map_sets
 from pages.ui import state
-from tests.pages.page import html, open_page, texts
+from tests.pages.page import open_page, texts
 
 WHOLE = np.array([[-2, -2], [2, -2], [2, 2], [-2, 2]])
 
@@ -33,7 +33,10 @@ def test_the_validation_image_nearest_to_a_set(drawn):
 def test_a_set_is_kept_opened_and_deleted(drawn):
     app = open_page(session={state.MAP_SET: ([3, 7], [2])}, target="1", picker="map")
     assert not app.exception and "2 training images (1 Box <b>, 1 Dot) and 1 validation image" in texts(app)
-    assert 'href="brittleness?target=1&amp;test=chosen+images&amp;kind=remove&amp;ids=3%2C+7' in html(app)
+    app.button(key="remove set").click().run()
+    assert (
+        not app.exception and app.text_input(key=state.IDS).value == "3, 7" and app.query_params["panel"] == ["verdict"]
+    )
     app.button(key="keep set").click().run()
     assert "is no name for a set" in texts(app)
     app.text_input(key=state.SET_NAME).set_value("odd ones").run()

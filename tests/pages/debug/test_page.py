@@ -1,6 +1,8 @@
 """Explore, run without a browser; tests/browser drives the strip."""
 
+import re
 import shutil
+from html import unescape
 
 import numpy as np
 import pytest
@@ -9,17 +11,18 @@ from attribution import Workspace
 from attribution.files import write_json
 from pages.ui import state
 from tests import tiny
-from tests.pages.page import open_page
+from tests.pages.page import html, open_page
 
 
 def heading(app) -> str:
-    return app.header[0].value.replace("\\", "")
+    """The sentence that heads the page."""
+    return unescape(re.search("<h1[^>]*>(.*?)</h1>", html(app))[1])
 
 
 def test_it_opens_on_the_target_worth_telling(app):
     app.run()
     assert not app.exception and not app.warning
-    assert heading(app) == "Bar in 10 of 10 models of demo-cnn. Without the first 4 images of trak-10: Dot in 4 of 5."
+    assert heading(app) == "All 10 models predict Bar. Without trak-10's top 4 images, 4 of 5 predict Dot."
     assert app.number_input(key=state.TARGET).value == 0
     assert app.number_input(key=state.K).value == 4
     assert app.selectbox(key=state.CUT_RANKING).value == "trak-10"
@@ -30,7 +33,7 @@ def test_a_link_is_followed(app):
     app.query_params["rankings"] = ["l2-moco", "trak-10"]
     app.run()
     assert not app.exception and not app.warning
-    assert heading(app).startswith("Dot in 10 of 10 models of demo-cnn, but it is labelled Box")
+    assert heading(app) == "All 10 models predict Dot. Its label is Box <b>."
     assert app.number_input(key=state.K).value == 7
     assert app.selectbox(key=state.CUT_RANKING).options == ["l2-moco", "trak-10"]
 
@@ -100,12 +103,12 @@ def test_filters_that_nothing_fits(app):
     app.selectbox(key=state.PREDICTED).set_value("Dot").run()
     assert not app.exception and "No validation image matches" in app.info[0].value
     assert app.button(key="next").disabled and app.button(key="previous").disabled
-    assert heading(app).startswith("Bar in 10 of 10")  # the target on view stays
+    assert heading(app).startswith("All 10 models predict Bar.")  # the target on view stays
 
 
 def test_no_ranking_chosen(app):
     app.run()
-    app.button_group(key=state.RANKINGS).set_value([]).run()
+    app.multiselect(key=state.RANKINGS).set_value([]).run()
     assert not app.exception and "No ranking is chosen" in app.info[0].value
 
 
@@ -127,8 +130,7 @@ def test_the_command_names_what_is_on_view(app, ws):
         f"--out lineup-1.png --workspace {ws.path}"
     )
     assert retrain == (
-        "python -m attribution retrain --target 1 --ranking trak-10 --remove-top 7 --seeds 5 --draws 1 "
-        f"--workspace {ws.path}"
+        f"python -m attribution retrain --target 1 --ranking trak-10 --remove-harmful 7 --seeds 5 --workspace {ws.path}"
     )
     assert report == (
         "python -m attribution export report --target 1 --rankings trak-10 --top 20 --k 7 --ends both "
@@ -137,11 +139,11 @@ def test_the_command_names_what_is_on_view(app, ws):
 
 
 def test_the_command_of_a_row_that_is_not_as_published_names_its_images(app, ws):
-    app.query_params.update({"target": "1", "k": "2", "end": "harmful"})
+    app.query_params.update({"target": "0", "k": "2", "end": "harmful"})
     app.query_params["rankings"] = ["trak-10"]
     app.run()
-    first = ws.ranking("trak-10").top(1, 2, end="harmful").ids
-    assert f"retrain --target 1 --remove {first[0]},{first[1]} --seeds 5 --draws 1" in app.code[1].value
+    first = ws.ranking("trak-10").top(0, 2, end="harmful").ids
+    assert f"retrain --target 0 --remove {first[0]},{first[1]} --seeds 5" in app.code[1].value
 
 
 @pytest.fixture
@@ -153,7 +155,11 @@ def untrained(tmp_path, monkeypatch):
 
 
 def keys(app) -> set:
-    return {widget.key for kind in (app.button_group, app.selectbox, app.slider, app.button) for widget in kind}
+    return {
+        widget.key
+        for kind in (app.button_group, app.multiselect, app.selectbox, app.slider, app.button)
+        for widget in kind
+    }
 
 
 def test_without_base_models_what_needs_them_is_absent(untrained, tmp_path):
@@ -200,9 +206,7 @@ def test_base_models_trained_meanwhile_are_seen(untrained, tmp_path):
     Workspace.open(tmp_path / "w").record_part("base", {}, ["base/probabilities.npy"])
     Workspace.open(tmp_path / "w").record_part("supports", {}, ["supports.parquet"])
     app.run()
-    assert not app.exception and heading(app).startswith(
-        "Bar in 10 of 10 models of demo-cnn. Without the first 4 images"
-    )
+    assert not app.exception and heading(app).startswith("All 10 models predict Bar. Without trak-10's top 4 images")
 
 
 def test_a_failed_alignment_check_is_said_once(untrained, tmp_path):
@@ -218,7 +222,7 @@ def test_a_failed_alignment_check_is_said_once(untrained, tmp_path):
     app = untrained.run()
     said = [caption.value for caption in app.caption if "chance" in caption.value]
     assert said == [":material/warning: trak\\-10\\: no \\*better\\* than chance"]
-    app.button_group(key=state.RANKINGS).set_value(["l2-moco"]).run()
+    app.multiselect(key=state.RANKINGS).set_value(["l2-moco"]).run()
     assert not [caption for caption in app.caption if "chance" in caption.value]
 
 

@@ -30,6 +30,6 @@ def run():
 def words(page) -> str:
     return " ".join(
         one.value
-        for kind in ("markdown", "caption", "info", "warning", "error", "success")
+        for kind in ("header", "markdown", "caption", "info", "warning", "error", "success")
         for one in getattr(page, kind)
     )

@@ -18,26 +18,26 @@ def test_captions_say_what_stands(ws, log, queue):
     assert [corrections.caption(ws, standing[i]) for i in queue.items[:4]] == [
         "Bar or removed",
         given[1],
-        f"{given[2]}, out",
+        f"{given[2]}, removed",
         f"{given[3]}?",
     ]
 
 
 def test_nothing_decided_yet(ws):
     page = run()
-    page.segmented_control(key=state.AUDIT_VIEW).set_value("take home").run()
-    assert not page.exception and "Nothing is decided yet" in words(page)
+    page.segmented_control(key=state.STEP).set_value(state.EXPORT_STEP).run()
+    assert not page.exception and "No decisions yet" in words(page)
 
 
 def test_counts_files_and_the_command(ws, log, queue, tmp_path):
     log.append([entry(queue.items[0], "relabel", label=0), entry(queue.items[1])], "me", "b", 1)
     log.append([entry(queue.items[1], "remove")], "Ann", "hers", 1)
     page = run()
-    page.segmented_control(key=state.AUDIT_VIEW).set_value("take home").run()
+    page.segmented_control(key=state.STEP).set_value(state.EXPORT_STEP).run()
     assert not page.exception and "labels.npy" in words(page).replace("\\", "")
     page.button(key="queue of conflicts").click().run()
     assert log.queues()[0].spec["of"] == "conflicts" and log.queues()[0].n == 1
-    page.segmented_control(key=state.AUDIT_VIEW).set_value("take home").run()
+    page.segmented_control(key=state.STEP).set_value(state.EXPORT_STEP).run()
     page.text_input(key=state.FOLDER).set_value(str(tmp_path / "out")).run()
     page.button(key="write corrections").click().run()
     assert "Written to" in words(page) and (tmp_path / "out" / "corrections.csv").exists()

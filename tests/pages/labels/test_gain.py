@@ -55,7 +55,10 @@ def test_nothing_is_corrected_yet(ws):
 
 def test_the_cost_comes_before_the_button_and_a_reload_finds_the_job(ws, store):
     app = opened()
-    assert not app.exception and "30 decisions: 1 relabelled, 1 removed; 3 unsure or in conflict" in texts(app)
+    assert (
+        not app.exception
+        and "30 decisions: 1 relabelled, 1 removed; 3 unsure or in conflict keep their label" in texts(app)
+    )
     spec = worth.gain_spec(ws, STANDING)
     cost = spec.cost(ws, store)
     assert f"{cost.max_trainings} trainings, about" in texts(app) and "5.0 s each" in texts(app)
@@ -65,11 +68,11 @@ def test_the_cost_comes_before_the_button_and_a_reload_finds_the_job(ws, store):
     assert not app.exception and job.spec == spec and "waiting for the runner" in app.get("progress")[0].proto.text
     app = opened()
     assert [button.key for button in app.button] == ["pause worth", "cancel worth"]
-    assert "earlier state" not in texts(app)
+    assert "earlier decisions" not in texts(app)
     app.button(key="pause worth").click().run()
     assert store.job(job.id).state == "paused" and "resume worth" in [button.key for button in app.button]
     app = opened(STANDING | {50: decided("remove")})
-    assert "It is of an earlier state: 30 decisions, 1 relabelled and 1 removed" in texts(app)
+    assert "This run uses earlier decisions: 30 decisions, 1 relabelled and 1 removed" in texts(app)
     app.button(key="cancel worth").click().run()
     store.finish_job(job.id, "cancelled")
     app = opened()
@@ -100,14 +103,14 @@ def test_under_way_it_says_how_far_and_how_long(ws, store):
     store.start_job(number, spec.total)
     store.progress_job(number, 12)
     text = opened().get("progress")[0].proto.text.replace("\\", "")
-    assert text.startswith(f"Job {number}: 12 of 61, ") and "left. It goes on when this page is closed." in text
+    assert text.startswith(f"Job {number}: 12 of 61, ") and "left. It continues when this page is closed." in text
 
 
 def test_the_answer(ws, store):
     done(ws, store)
     app = opened()
     assert not app.exception and not app.error and not app.info and not app.button
-    assert "<b>Worth it.</b>" in html(app) or "<b>Better than before, but" in html(app)
+    assert "<b>The corrections helped.</b>" in html(app) or "<b>Better, but" in html(app)
     recipe = recipes.get_recipe("demo-cnn")
     assert f"20 paired seeds, 12 validation images, recipe demo-cnn {recipe.hash}" in html(app)
     assert "→ 100.0 %: +" in html(app) and "As many random images re-inspected: +" in html(app)
@@ -120,22 +123,28 @@ def test_the_answer(ws, store):
 def test_the_second_half_judges_where_the_first_chose(ws, store):
     done(ws, store, uses_val=True)
     app = opened(uses_val=True)
-    assert "6 validation images (the second half: the first may have helped to choose what to look at)" in html(app)
+    assert "6 validation images (the second half; the first may have influenced which images were reviewed)" in html(
+        app
+    )
     assert f"python -m attribution worth --workspace {ws.path}" in [code.value for code in app.code]
 
 
 def test_an_answer_of_an_earlier_state_says_so(ws, store):
     done(ws, store)
     app = opened(STANDING | {50: decided("remove")})
-    assert "Of an earlier state: 30 decisions, 1 relabelled and 1 removed" in app.info[0].value.replace("\\", "")
+    assert "Measured on earlier decisions: 30 decisions, 1 relabelled and 1 removed" in app.info[0].value.replace(
+        "\\", ""
+    )
     assert app.button(key="train and compare") and "paired seeds" in html(app)
     app = opened({})
-    assert not app.exception and "Of an earlier state" in app.info[0].value and not app.button
+    assert not app.exception and "Measured on earlier decisions" in app.info[0].value and not app.button
 
 
 def test_an_answer_over_other_seeds_says_so(ws, found):
     app = opened()
-    assert "Of what stands now, with 4 seeds and on 12 validation images" in app.info[0].value.replace("\\", "")
+    assert "Measured on the current decisions, with 4 seeds and 12 validation images" in app.info[0].value.replace(
+        "\\", ""
+    )
     assert app.button(key="train and compare") and "4 paired seeds" in html(app)
 
 
@@ -189,10 +198,10 @@ def answer(gain, lead, chance=(0, -0.001, 0.001)):
 @pytest.mark.parametrize(
     ("gain", "lead", "word"),
     [
-        ((0.01, 0.005, 0.015), (0.01, 0.004, 0.016), "Worth it"),
-        ((0.01, 0.005, 0.015), (0.01, -0.004, 0.016), "Better than before, but not shown to beat random images"),
-        ((0.01, -0.005, 0.015), (0.01, 0.004, 0.016), "No difference shown"),
-        ((-0.01, -0.015, -0.005), (-0.01, -0.016, 0.004), "Worse than before"),
+        ((0.01, 0.005, 0.015), (0.01, 0.004, 0.016), "The corrections helped"),
+        ((0.01, 0.005, 0.015), (0.01, -0.004, 0.016), "Better, but not clearly better than random images"),
+        ((0.01, -0.005, 0.015), (0.01, 0.004, 0.016), "No difference found"),
+        ((-0.01, -0.015, -0.005), (-0.01, -0.016, 0.004), "The corrections made the model worse"),
     ],
 )
 def test_the_verdict_rests_on_the_intervals(gain, lead, word):
@@ -229,7 +238,7 @@ def test_many_classes_are_those_that_change_most(ws, found, monkeypatch):
     most = max(found["classes"], key=lambda row: abs(row["corrected-none"]["mean"]))
     page = gain_text.classes_html(ws, found)
     assert page.count("<tr>") == 2 and write.escape(ws.classes[most["class"]]) in page
-    assert "The 1 of 3 that change most" in gain_text.classes_note(found)
+    assert "The 1 of 3 with the largest change" in gain_text.classes_note(found)
 
 
 def test_as_csv(ws, found):

@@ -27,15 +27,17 @@ def fresh(monkeypatch):
 def test_a_queue_of_faults_is_made_and_opened(ws, log):
     faults.save(ws, SOME, {})
     page = run()
-    assert "6 of 60 training images have one, says cleanvision 0.3.7." in texts(page)
+    assert "6 of 60 training images have a fault, found by cleanvision 0.3.7." in texts(page)
     page.selectbox(key=state.FAULT).set_value("blurry")
     page.number_input(key=state.FAULT_QUEUE_SIZE).set_value(2)
     page.button(key="make queue of faults").click().run()
     assert not page.exception
     row = log.queues()[0]
     assert row.spec["of"] == "faults" and log.queue(row.number).items == [30, 31]
-    assert page.selectbox(key=state.QUEUE).value == "2" and "Pictures with a fault, the worst first" in texts(page)
-    assert page.selectbox(key=state.QUEUE).options[0] == "2 · faults: blurred · 2 images"
+    assert page.selectbox(key=state.QUEUE).value == "2" and "Image faults found by cleanvision, worst first" in texts(
+        page
+    )
+    assert page.selectbox(key=state.QUEUE).options[0] == "2 · image faults: blurred · 2 images"
     page.selectbox(key=state.FAULT).set_value(new_queue.ANY)
     page.button(key="make queue of faults").click().run()
     assert log.queue(3).items == SOME.order().tolist()[: len(log.queue(3).items)] and not page.exception
@@ -46,18 +48,18 @@ def test_an_image_of_such_a_queue_says_what_is_wrong_with_it(ws, log):
     number = log.add_queue(faults.queue_spec(ws, None, 3), [9, 4, 0], [False] * 3, [0.9, 0.8, 0], [0] * 3, "me")
     data = review_component.review_data(ws, log.queue(number), {}, 0, who="me", mode="one", per=50, at=0, token="t")
     assert [item["note"] for item in data["items"]] == [
-        "fault: dark 0.10, blurred 0.25",
-        "fault: dark 0.20",
-        "no fault by what is stored now",
+        "image fault: dark 0.10, blurred 0.25",
+        "image fault: dark 0.20",
+        "no image fault found",
     ]
     ws.remove_part("faults")
-    assert review_component.fault_notes(ws, np.array([9])) == ["no fault by what is stored now"]
+    assert review_component.fault_notes(ws, np.array([9])) == ["no image fault found"]
 
 
 def test_what_is_true_of_most_images_is_said_and_makes_no_queue(ws):
     faults.save(ws, made(dark=dict.fromkeys(range(40), 0.1)), {})
     page = run()
-    assert "Dark are 67%: so is the data set, and it tells no image." in texts(page)
+    assert "Dark: 67 %, a property of the data set rather than a fault of an image." in texts(page)
     assert not [one for one in page.selectbox if one.key == state.FAULT]
 
 
@@ -66,7 +68,7 @@ def test_where_nobody_has_looked_a_button_does(ws, monkeypatch):
     monkeypatch.setattr(commands, "start_command", lambda ws, words: asked.append(words))
     page = run()
     assert any(line.startswith("python -m attribution faults") for line in command_lines(page))
-    next(one for one in page.button if one.label == "Look for faults").click().run()
+    next(one for one in page.button if one.label == "Find image faults").click().run()
     assert asked == [["faults"]]
 
 
@@ -74,7 +76,7 @@ def test_without_the_library_a_sentence_says_how_to_have_it(ws, monkeypatch):
     monkeypatch.setattr(faults, "find_spec", lambda name: None)
     page = run()
     assert "The faults of pictures are found by cleanvision; install it with: `python -m pip install" in texts(page)
-    assert not [one for one in page.button if one.label == "Look for faults"]
+    assert not [one for one in page.button if one.label == "Find image faults"]
 
 
 def test_what_cannot_be_read_is_said(ws):

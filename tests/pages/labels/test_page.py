@@ -13,7 +13,7 @@ def test_it_opens_with_a_queue_of_the_usual_detector(ws, log):
     page = run()
     (row,) = log.queues()
     assert row.spec["detector"] == "knn-moco" and row.n == 50
-    assert "by knn\\-moco" in words(page) and "1 planted errors" in words(page)
+    assert "by detector knn\\-moco" in words(page) and "1 planted errors" in words(page)
 
 
 def test_a_new_queue_is_made_and_opened(ws, log):
@@ -60,6 +60,6 @@ def test_where_nothing_was_detected_it_says_how_and_starts_it(tmp_path, monkeypa
     asked = []
     monkeypatch.setattr(commands, "start_command", lambda ws, what: asked.append(what))
     page = run()
-    assert "No detector has looked" in words(page) and "detectors build" in page.code[0].value
+    assert "No label suspicions computed yet" in words(page) and "detectors build" in page.code[0].value
     page.button(key="start detectors build").click().run()
     assert asked == [["detectors", "build"]] and not page.exception

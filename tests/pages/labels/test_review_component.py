@@ -63,8 +63,10 @@ def test_what_stands_goes_along_and_ones_own_can_be_undone(ws, log, queue):
         "reason": "a bar",
         "conflict": [],
         "upto": 2,
+        "tab": "browser",
+        "id": 1,
     }
-    assert data["upto"] == 2 and [entry["item"] for entry in data["mine"]] == [one]
+    assert data["upto"] == 2 and [entry["item"] for step in data["mine"] for entry in step] == [one]
 
 
 def test_two_answers_are_told_of(ws, log, queue):
@@ -84,4 +86,4 @@ def test_the_post_says_what_is_new_and_how_good_the_detector_is(ws, log, queue):
     standing, upto = decision_cache.DecisionCache().read(log)
     data = review_component.post_data(ws, queue, standing, upto, {queue.items[1]}, {"acked": ["x"], "error": None})
     assert data["acked"] == ["x"] and list(data["changed"]) == [queue.items[1]] and data["upto"] == 2
-    assert data["said"]["lines"] == ["1 of 2 wrong so far: 50% (95 % 9% to 91%)"]
+    assert data["said"]["lines"] == ["1 of 2 suspects mislabeled: 50 % (95 % interval 9 to 91 %)"]

@@ -17,7 +17,7 @@ def waiting(ws, store):
 
 def test_a_full_disk_is_said(waiting, monkeypatch):
     monkeypatch.setattr(jobs, "trouble", lambda folder: "the disk with the results is full; make room there")
-    app = open_page("brittleness", target="0", job=str(waiting))
+    app = open_page(panel="verdict", target="0", job=str(waiting))
     assert "The disk with the results is full; make room there." in texts(app) and not app.exception
 
 
@@ -26,11 +26,11 @@ def test_a_runner_that_cannot_work_is_said(waiting, monkeypatch):
         raise UserError("the background runner cannot work: no memory")
 
     monkeypatch.setattr(jobs, "ensure_runner", broken)
-    app = open_page("brittleness", target="0", job=str(waiting))
+    app = open_page(panel="verdict", target="0", job=str(waiting))
     assert "The background runner cannot work: no memory." in texts(app) and not app.exception
 
 
 def test_a_training_that_is_tried_again_is_said(waiting, store):
     store.start_job(waiting, 25)
     store.note_job(waiting, "a training that stood still for 60 s was begun again elsewhere")
-    assert "stood still for 60 s" in texts(open_page("brittleness", target="0", job=str(waiting)))
+    assert "stood still for 60 s" in texts(open_page(panel="verdict", target="0", job=str(waiting)))

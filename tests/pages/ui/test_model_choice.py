@@ -15,7 +15,7 @@ from tests.pages.page import commands as shown_commands
 from tests.pages.page import html, open_page, texts
 from tests.unit.importing.test_base_predictions import predictions, soft
 
-PAGES = ("debug", "brittleness", "compare", "labels", "data")
+PAGES = ("debug", "compare", "labels", "data")
 
 
 @pytest.fixture(autouse=True)
@@ -155,8 +155,8 @@ def test_the_bare_address_of_another_workspace_is_about_its_own_recipe(ws):
 
 
 def test_predictions_alone_are_not_retrained_and_the_right_model_is_offered(three):
-    for page in ("debug", "brittleness"):
-        app = opened(page, model="my-net", target="5")
+    for link in ({}, {"panel": "verdict"}):
+        app = opened(model="my-net", target="5", **link)
         assert "my-net is known here by its predictions alone; retrain demo-cnn or fast94 instead" in texts(app)
         assert not [button for button in app.button if button.key in ("retrain", "run") and not button.disabled]
         next(button for button in app.button if button.key == "look at fast94").click().run()
@@ -168,8 +168,8 @@ def test_predictions_of_another_recipe_in_the_own_ones_place(ws, monkeypatch):
     started = []
     monkeypatch.setattr(commands, "start_command", lambda ws, words: started.append(words))
     ws.record_part("base", {"recipe": "my-net", "hash": None})
-    for page in ("debug", "brittleness"):
-        app = opened(page, target="5")
+    for link in ({}, {"panel": "verdict"}):
+        app = opened(target="5", **link)
         assert "The base predictions are of my-net, and retraining is by demo-cnn" in texts(app)
     next(button for button in app.button if button.key == "train the right model").click().run()
     assert started == [["base", "train"]]
@@ -177,12 +177,12 @@ def test_predictions_of_another_recipe_in_the_own_ones_place(ws, monkeypatch):
 
 def test_a_recipe_that_has_changed_since(ws):
     ws.record_part("base", {"recipe": "demo-cnn", "hash": "0" * 12})
-    assert "of demo-cnn 000000000000, and that recipe has changed since" in texts(opened("brittleness", target="5"))
+    assert "of demo-cnn 000000000000, and that recipe has changed since" in texts(opened(target="5", panel="verdict"))
 
 
 def test_the_right_recipe_is_not_warned_of(ws):
     ws.record_part("base", {"recipe": "demo-cnn", "hash": ws.get_recipe().hash})
-    assert "retraining is by" not in texts(opened("brittleness", target="5"))
+    assert "retraining is by" not in texts(opened(target="5", panel="verdict"))
 
 
 # -- commands and jobs
@@ -191,7 +191,7 @@ def test_the_right_recipe_is_not_warned_of(ws):
 def test_commands_name_the_model(three, monkeypatch):
     started = []
     monkeypatch.setattr(commands, "start_command", lambda ws, words: started.append(words))
-    app = opened("data", model="fast94")
+    app = opened("data", model="fast94", part="features")
     next(button for button in app.button if button.key == "build").click().run()
     assert started == [["base", "train", "--model", "fast94"]]
     assert any(line.endswith(f"base train --model fast94 --workspace {three.path}") for line in shown_commands(app))
@@ -203,13 +203,13 @@ def test_a_job_of_another_model_leads_there(three):
     with ResultStore.for_workspace(three) as store:
         job = store.job(number)
         assert job.spec["model"] == "fast94" and job.what.endswith(", recipe fast94")
-    app = opened("brittleness", job=str(number))
+    app = opened(job=str(number), panel="verdict")
     assert f"Job {number} is about the predictions of fast94, and this page about demo-cnn's" in texts(app)
     next(button for button in app.button if button.key == "model of the job").click().run()
-    assert selector(app).value == "fast94" and "Is target 5 still read as Dot without" in texts(app)
-    app = opened("brittleness")
+    assert selector(app).value == "fast94" and "Is it still Dot without" in html(app)
+    app = opened(target="5", panel="history")
     next(button for button in app.button if button.key == f"job {number}").click().run()
-    assert selector(app).value == "fast94" and "Is target 5 still read as Dot without" in texts(app)
+    assert selector(app).value == "fast94" and "Is it still Dot without" in html(app)
 
 
 def test_names_are_shown_and_never_obeyed(ws):
@@ -217,6 +217,6 @@ def test_names_are_shown_and_never_obeyed(ws):
     manifest = json.loads((ws.path / "workspace.json").read_text())
     manifest["parts"]["models/my-net/base"]["sources"] = ["<b>&\x1b[31m.npy"]
     (ws.path / "workspace.json").write_text(json.dumps(manifest))
-    app = opened("data", model="my-net")
-    models = next(frame.value for frame in app.dataframe if "model" in frame.value)
-    assert models["from"].tolist()[1] == "<b>&\\x1b[31m.npy" and models.networks.tolist() == [10, 1, 1]
+    app = opened("data", model="my-net", part="models")
+    models, details = (frame.value for frame in app.dataframe[:2])
+    assert details["from"].tolist()[1] == "<b>&\\x1b[31m.npy" and models.networks.tolist() == [10, 1, 1]

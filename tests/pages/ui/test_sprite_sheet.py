@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from attribution.live.pictures import Pictures, picture_routes
 from pages.ui import sprite_sheet
 
 
@@ -30,6 +31,23 @@ def test_grey_is_turned_dark_on_light_and_colours_stay(shape, turned):
     drawn = sprite_sheet.sheet(ws, "train", [2, 0])
     assert (drawn["columns"], drawn["count"], drawn["width"], drawn["height"]) == (2, 2, 5, 6)
     assert (pixels(drawn["url"]) == np.concatenate([shown[2], shown[0]], 1)).all()
+
+
+def test_where_the_server_answers_for_pictures_a_sheet_is_its_address(monkeypatch):
+    pictures = Pictures(most_bytes=400)
+    monkeypatch.setattr(sprite_sheet, "PICTURES", pictures)
+    images = np.random.default_rng(1).integers(0, 255, (40, 6, 5), np.uint8)
+    ws = workspace(images, inverted=False)
+    picture_routes(pictures)
+    drawn = sprite_sheet.sheet(ws, "train", [2, 0])
+    assert drawn["url"].startswith("pictures/") and len(drawn["url"]) < 80
+    shown = np.asarray(Image.open(BytesIO(pictures.read(drawn["url"]))))
+    assert (shown == np.concatenate([images[2], images[0]], 1)).all()
+    other = workspace(images[::-1], inverted=True)
+    assert sprite_sheet.sheet(other, "train", [2, 0])["url"].split("/")[1] != drawn["url"].split("/")[1]
+    sprite_sheet.sheet(ws, "train", range(40))  # drives the first one out
+    assert pictures.read(drawn["url"]) is None
+    assert sprite_sheet.sheet(ws, "train", [2, 0]) == drawn and pictures.read(drawn["url"])
 
 
 def test_large_images_are_made_smaller_for_the_rows_and_not_for_the_card():

@@ -8,7 +8,7 @@ from pages.ui import theme
 from tests.pages.page import open_page, texts
 
 
-@pytest.mark.parametrize("page", ["debug", "brittleness", "compare", "data"])
+@pytest.mark.parametrize("page", ["debug", "compare", "data"])
 def test_a_page_says_that_the_images_have_changed(ws, monkeypatch, page):
     monkeypatch.setattr(theme, "LOOK_SECONDS", 1e-6)
     assert not open_page(page).error

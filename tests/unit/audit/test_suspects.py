@@ -23,13 +23,30 @@ def test_the_most_suspicious_of_what_the_rankings_name(ws, monkeypatch):
     listed = suspects.find_suspects(ws, WRONG, "knn-moco")
     # of the six most suspicious, 59 to 54, trak-10 holds all but the Boxes (55, 58) against the target, and the Dots
     # are near: 59 and 56; the harmful end holds no image that helps
-    assert [suspect.image for suspect in listed] == [59, 57, 56, 54] and [
-        suspect.suspicion_rank for suspect in listed
-    ] == [1, 3, 4, 6]
-    assert {"trak-10"} == set(listed[1].rankings) == set(listed[3].rankings)
-    assert listed[0].rankings == listed[2].rankings == ("esvm-moco", "l2-moco", "trak-10")
-    assert [ws.classes[suspect.given] for suspect in listed] == ["Dot", "Bar", "Dot", "Bar"]
+    found = {suspect.image: suspect for suspect in listed}
+    assert {image: suspect.suspicion_rank for image, suspect in found.items()} == {59: 1, 57: 3, 56: 4, 54: 6}
+    assert {"trak-10"} == set(found[57].rankings) == set(found[54].rankings)
+    assert found[59].rankings == found[56].rankings == ("esvm-moco", "l2-moco", "trak-10")
     assert all(suspect.suggestion == 0 and suspect.score == pytest.approx(suspect.image / 59) for suspect in listed)
+
+
+def test_those_that_argue_for_the_error_come_first(ws, monkeypatch):
+    suggestion = np.zeros(60, int)
+    suggestion[54] = 1  # likely a Box, as the target is
+    known(ws, np.linspace(0, 1, 60), monkeypatch, suggestion)
+    listed = suspects.find_suspects(ws, WRONG, "knn-moco")
+    assert {suspect.image for suspect in listed[:3]} == {59, 56, 54} and listed[3].image == 57
+    assert [suspect.is_related for suspect in listed] == [True, True, True, False]
+    assert all(place >= 1 for suspect in listed for place in suspect.places)
+
+
+def test_influence_counts_beside_suspicion(ws, monkeypatch):
+    scores = np.linspace(0, 1, 60)
+    scores[2] = 0.99  # a Dot, just behind 59 in suspicion, and third in trak-10's list where 59 is near its end
+    known(ws, scores, monkeypatch)
+    monkeypatch.setattr(suspects, "accusing_rankings", lambda ws: ["trak-10"])
+    first, *_ = suspects.find_suspects(ws, WRONG, "knn-moco")
+    assert (first.image, first.suspicion_rank, first.accuser[0]) == (2, 2, "trak-10")
 
 
 def test_only_the_first_of_each_ranking(ws, monkeypatch):

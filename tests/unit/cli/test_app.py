@@ -22,7 +22,7 @@ def test_commands_have_the_names_of_their_functions():
         *("evaluate", "workspace", "base", "recipe", "rankings", "demo", "detectors", "export", "jobs"),
     ]
     assert {"lds-supports", "transfer"} <= set(commands["evaluate"].commands)
-    assert list(commands["demo"].commands) == ["build", "export-study"]
+    assert list(commands["demo"].commands) == ["build", "export-retrainings", "export-study"]
 
 
 def test_no_command_is_forgotten():

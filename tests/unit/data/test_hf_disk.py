@@ -91,6 +91,73 @@ def test_the_files_of_the_cache(tmp_path):
     assert values(found.train) == list(range(8)) and values(found.val) == [9] and found.classes == ["no", "yes"]
 
 
+@pytest.mark.parametrize("shape", [(6, 8), (6, 8, 3), (3, 6, 8)])
+@pytest.mark.parametrize("kind", [pa.uint8(), pa.int64(), pa.float32()])
+@pytest.mark.parametrize("a_list", [lambda kind, _: pa.list_(kind), lambda kind, _: pa.large_list(kind), pa.list_])
+def test_pictures_that_are_rows_of_numbers_are_copied(tmp_path, shape, kind, a_list):
+    pixels = np.random.default_rng(0).integers(0, 256, (20, *shape), np.uint8)
+    given = pixels / np.float32(255) if kind == pa.float32() else pixels
+    nested = kind
+    for size in reversed(shape):
+        nested = a_list(nested, size)
+    save(tmp_path, range(20), [0, 1] * 10, kind=nested, features={"label": NAMED["label"]}, pictures=given.tolist())
+    found = hf_disk.load(tmp_path, val_share=0.3)
+    expected = np.moveaxis(pixels, 1, -1) if shape[0] == 3 else pixels
+    for split in (found.train, found.val):
+        assert (np.asarray(split.images) == expected[split.index]).all() and split.source is None
+        assert split.labels.tolist() == [i % 2 for i in split.index]
+    assert found.classes == ["no", "yes"] and len(found.val.labels) == 6
+
+
+class Array2D(pa.ExtensionType):
+    """As Hugging Face's datasets register it."""
+
+    def __init__(self):
+        super().__init__(pa.list_(pa.list_(pa.uint8())), "datasets.features.features.Array2DExtensionType")
+
+    def __arrow_ext_serialize__(self):
+        return b'[[6, 8], "uint8"]'
+
+    @classmethod
+    def __arrow_ext_deserialize__(cls, storage, serialized):
+        return cls()
+
+
+@pytest.mark.parametrize("registered", [False, True])
+def test_pictures_of_the_type_array2d(tmp_path, registered):
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 6, 8), np.uint8)
+    storage = pa.array(pixels.tolist(), pa.list_(pa.list_(pa.uint8())))
+    table = pa.table({"image": pa.ExtensionArray.from_storage(Array2D(), storage), "label": [0, 1] * 4})
+    for split in ("train", "test"):
+        with pa.ipc.new_stream(str(tmp_path / f"mine-{split}.arrow"), table.schema) as writer:
+            writer.write_table(table, max_chunksize=3)
+    if registered:
+        pa.register_extension_type(Array2D())
+    try:
+        found = hf_disk.load(tmp_path)
+    finally:
+        if registered:
+            pa.unregister_extension_type("datasets.features.features.Array2DExtensionType")
+    assert (np.asarray(found.train.images) == pixels).all() and (np.asarray(found.val.images) == pixels).all()
+
+
+@pytest.mark.parametrize("compression", ["zstd", "lz4"])
+def test_compressed_files_are_copied(tmp_path, compression):
+    save_dict(tmp_path, train=range(8), test=[50, 51])
+    save(tmp_path / "train", range(8), [0, 1] * 4, compression=compression)
+    found = hf_disk.load(tmp_path)
+    assert values(found.train) == list(range(8)) and values(found.val) == [50, 51]
+    assert found.train.source is None and found.val.source is None
+
+
+def test_corrupt_rows_of_copied_pictures_are_left_out_too(tmp_path):
+    pictures = [[[1, 2], [3, 4]], [[1, 2], [3]], [[5, 6], [7, 8]]] * 3
+    save(tmp_path, range(9), [0, 1, 1] * 3, kind=pa.list_(pa.list_(pa.uint8())), pictures=pictures)
+    found = hf_disk.load(tmp_path, skip_corrupt=True)
+    assert sorted([*found.train.index, *found.val.index]) == [0, 2, 3, 5, 6, 8]
+    assert found.skipped[0] == "training image 1 (ValueError: its rows have 2, 1 numbers)" and len(found.skipped) == 3
+
+
 def test_labels_as_text(tmp_path):
     save(tmp_path, range(8), ["b", "a"] * 4, features=None)
     assert hf_disk.load(tmp_path).classes == ["a", "b"]
@@ -137,9 +204,23 @@ def test_corrupt_rows_are_listed_or_skipped(tmp_path):
         (lambda folder: save(folder, range(2), [0, 2]), "label 2 in .* is none of its 2 classes"),
         (lambda folder: save(folder, range(2), [0, 1], columns=("a", "label"), features=None), "no column of images"),
         (lambda folder: save(folder, range(2), [0, 1], columns=("img", "a"), features=None), "no column of labels"),
-        (lambda folder: save(folder, [0], [0], kind=pa.int64(), pictures=[1]), "no encoded images but int64"),
+        (
+            lambda folder: save(folder, [0], [0], kind=pa.int64(), pictures=[1]),
+            "neither encoded images nor numbers in rows but int64",
+        ),
         (lambda folder: save(folder, [0], [0], pictures=[None]), "1 rows of .* have no image in them"),
-        (lambda folder: save(folder, range(9), [0] * 9, compression="zstd"), "is compressed"),
+        (
+            lambda folder: save(folder, [0], [0], kind=pa.list_(pa.uint8()), pictures=[[1, 2]]),
+            r"have the shape \[2\]; give \[height, width\]",
+        ),
+        (
+            lambda folder: save(folder, [0], [0], kind=pa.list_(pa.list_(pa.uint8())), pictures=[[[1, 2], [3]]]),
+            "training image 0 cannot be read .*its rows have 2, 1 numbers",
+        ),
+        (
+            lambda folder: save(folder, [0], [0], kind=pa.list_(pa.list_(pa.uint8())), pictures=[None]),
+            "1 rows of .* have no image in them",
+        ),
         (lambda folder: (folder / "data-00000-of-00001.arrow").write_bytes(b"ARROW1"), "cannot be read as Arrow's"),
         (lambda folder: (folder / "data-00000-of-00001.arrow").write_bytes(b""), "cannot be read as Arrow's"),
         (lambda folder: save(folder, [], []), "there is no image that can be read"),

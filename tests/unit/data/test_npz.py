@@ -175,3 +175,14 @@ def test_headers_that_say_what_is_not(tmp_path, header, why):
         archive.writestr("y.npy", content.getvalue())
     with pytest.raises(UserError, match=why):
         npz.load(tmp_path)
+
+
+def test_images_that_are_no_numbers_are_left_out(tmp_path):
+    images = np.random.default_rng(0).random((20, 6, 6)).astype(np.float32)
+    images[3] = np.nan
+    file = save(tmp_path / "a.npz", x_train=images, y_train=[0, 1] * 10, x_val=images[4:8], y_val=[0, 1] * 2)
+    with pytest.raises(UserError, match="NaN or infinity"):
+        npz.load(file)
+    found = npz.load(file, skip_corrupt=True)
+    assert found.skipped == ("training image 3 (NaN or infinity)",)
+    assert found.train.index.tolist() == [i for i in range(20) if i != 3]

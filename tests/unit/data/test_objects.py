@@ -129,8 +129,45 @@ def test_grey_pictures_of_more_than_8_bits(tmp_path):
             if fits:
                 assert (np.asarray(from_objects((images, LABELS), (GREY, LABELS)).train.images) == GREY).all()
             else:
-                with pytest.raises(UserError, match="training images are from .*give whole numbers from 0 to 255"):
+                with pytest.raises(UserError, match="training images are from .*; divide them by the largest value"):
                     from_objects((images, LABELS), (GREY, LABELS))
+
+
+@pytest.mark.parametrize("with_val", [True, False])
+def test_corrupt_images_of_arrays_are_left_out(with_val):
+    images = GREY / np.float32(255)
+    images[[1, 7], 2, 3] = np.nan, np.inf
+    given = ((images, LABELS), (GREY, LABELS)) if with_val else ((images, LABELS),)
+    with pytest.raises(UserError, match="hold NaN or infinity"):
+        from_objects(*given)
+    found = from_objects(*given, skip_corrupt=True)
+    assert found.skipped == ("training image 1 (NaN or infinity)", "training image 7 (NaN or infinity)")
+    kept = [found.train.index] if with_val else [found.train.index, found.val.index]
+    assert sorted(np.concatenate(kept)) == [0, 2, 3, 4, 5, 6, 8, 9]
+    for split in (found.train, found.val):
+        assert (np.asarray(split.images) == GREY[split.index]).all()
+        assert split.labels.tolist() == [LABELS[i] for i in split.index]
+
+
+def test_corrupt_items_are_left_out(tmp_path):
+    class Broken(Items):
+        def __getitem__(self, i):
+            if i == 4:
+                raise OSError("no disk")
+            return super().__getitem__(i)
+
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    items = [(Image.fromarray(image), label) for image, label in zip(GREY, LABELS)]
+    items[2], items[6] = (str(tmp_path / "bad.png"), LABELS[2]), (b"x", LABELS[6])
+    found = from_objects(Broken(items), (GREY, LABELS), skip_corrupt=True)
+    assert found.train.index.tolist() == [0, 1, 3, 5, 7, 8, 9] and found.val.index.tolist() == list(range(10))
+    assert (np.asarray(found.train.images) == GREY[found.train.index]).all()
+    assert [line.partition(" (")[0] for line in found.skipped] == [f"training image {i}" for i in (2, 4, 6)]
+    assert "OSError: no disk" in found.skipped[1] and "bad.png" in found.skipped[0]
+    with pytest.raises(UserError, match="no image can be read, training image 0"):
+        from_objects(of([b"x"] * 3), skip_corrupt=True)
+    with pytest.raises(UserError, match="training image 4 cannot be read"):
+        from_objects(Broken(list(zip(GREY, LABELS))), (GREY, LABELS))
 
 
 def test_what_the_objects_call_their_classes():
@@ -163,8 +200,8 @@ def test_columns_of_hugging_face():
         ((GREY.reshape(10, 48), LABELS), r"have the shape \[10, 48\]; give \[n, height, width\]"),
         ((RNG.random((10, 8, 6, 2)), LABELS), r"have the shape \[.*with 1, 3 or 4 channels"),
         ((GREY / 100.0, LABELS), "fractions up to 2.5.*before any normalisation"),
-        ((GREY / 255.0 - 0.5, LABELS), "from -0.5 to 0.5.*before any normalisation"),
-        ((np.full((10, 8, 6), np.nan), LABELS), "are NaN"),
+        ((GREY / 255.0 - 0.5, LABELS), "from -0.5 to 0.5, as after a normalisation; take it out"),
+        ((np.full((10, 8, 6), np.nan), LABELS), "hold NaN or infinity; mend those images"),
         ((GREY.astype(np.int64) * 256, LABELS), r"from 0 to 6\.5"),
         ((GREY.astype(np.complex64), LABELS), "no array of numbers"),
         ((GREY, [None] * 10), "10 of 20 labels are missing in data, the first of training image 0"),

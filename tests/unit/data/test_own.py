@@ -47,6 +47,17 @@ def raises():
     raise OSError("no such\\nfolder")
 
 
+class Torn(Items):
+    def __getitem__(self, i):
+        if i == 5:
+            raise OSError("torn")
+        return super().__getitem__(i)
+
+
+def torn():
+    return Torn(range(24)), Items(range(24, 30))
+
+
 def ends():
     os._exit(3)
 
@@ -105,3 +116,12 @@ def test_a_workspace_never_names_code(tmp_path, place):
     """Images that are read in place are of a kind that comes with Lineup."""
     with pytest.raises(UserError, match="no data set"):
         reopen_images({"kind": place("make"), "shape": [8, 6, 3]}, tmp_path, None)
+
+
+def test_images_that_cannot_be_read_are_left_out_when_asked(place):
+    with pytest.raises(UserError, match=r"training image 5 cannot be read \(OSError: torn\)"):
+        own.OwnLoader(place("torn")).load()
+    found = own.OwnLoader(place("torn")).load(skip_corrupt=True)
+    assert found.skipped == ("training image 5 (OSError: torn)",)
+    assert found.train.index.tolist() == [i for i in range(24) if i != 5]
+    assert (np.asarray(found.train.images) == IMAGES[found.train.index]).all()

@@ -52,7 +52,7 @@ def test_svg_is_the_same_picture_with_names_escaped(ws, rows, tmp_path):
     pictures, texts = (list(root.iter(f"{{http://www.w3.org/2000/svg}}{tag}")) for tag in ("image", "text"))
     assert len(pictures) == 1 + 3 * 6 and all(one.get("href").startswith("data:image/png") for one in pictures)
     said = [one.text for one in texts]
-    assert "k = 4" in said and any(text.startswith("≠ Box <b>"[:5]) for text in said)
+    assert "k = 4" in said and any(text.startswith("label: B") for text in said)
     assert [int(root.get(side)) for side in ("width", "height")] == list(figure.draw(ws, 0, rows).size)
     content = base64.b64decode(pictures[0].get("href").partition(",")[2])
     assert (np.asarray(Image.open(BytesIO(content)))[::36, ::36, 0] == 255 - ws.val_images[0]).all()
@@ -80,6 +80,29 @@ def test_colours_tell_the_ends_apart(ws):
     harmful = figure.draw(ws, 0, lineup_rows(ws, 0, ["trak-10"], 6, "harmful"))
     assert has(helpful, figure.HELPFUL) and not has(helpful, figure.HARMFUL)
     assert has(harmful, figure.HARMFUL) and not has(harmful, figure.HELPFUL)
+
+
+def test_a_label_is_named_where_it_is_not_the_class_explained(ws, monkeypatch):
+    said = []
+    monkeypatch.setattr(figure, "_draw_text", lambda pen, at, text, *more, **options: said.append(text))
+    for explain, explained in (("true", "Box <b>"), ("predicted", "Dot")):
+        rows = lineup_rows(ws, 1, ["trak-10"], 20, explain=explain)
+        said.clear()
+        figure.draw(ws, 1, rows)
+        labels = [ws.classes[given] for given in rows[0].labels]
+        assert [text for text in said if text.startswith("label: ")] == [
+            f"label: {label}" for label in labels if label != explained
+        ]
+    assert len(set(labels)) > 1
+
+
+def test_the_control_has_no_sign(ws, monkeypatch):
+    said = []
+    monkeypatch.setattr(figure, "_draw_text", lambda pen, at, text, *more, **options: said.append(text))
+    page = figure.draw(ws, 0, lineup_rows(ws, 0, ["random"], 6))
+    assert "control" in said and not any(text.startswith("+") for text in said)
+    blue = [int(figure.HELPFUL[i : i + 2], 16) for i in (1, 3, 5)]
+    assert not (np.asarray(page) == blue).all(-1).any()
 
 
 def test_colours_are_left_as_they_are(tmp_path):

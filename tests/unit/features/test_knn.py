@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from attribution.features.knn import knn_accuracy, knn_predict, nearest_neighbours, neighbours, search
+from tests.unit.features.far_from_zero import far_from_zero
 
 
 def at(*degrees):
@@ -79,3 +80,17 @@ def test_what_is_not_finite_is_like_nothing(features):
     features[3] = np.nan
     cosines, ids = search(features, features, 20)
     assert ids.min() >= 0 and np.isfinite(cosines).all() and not cosines[3].any()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("block", [None, 7])
+def test_features_far_from_zero_are_told_apart(dtype, block, monkeypatch):
+    monkeypatch.setattr("attribution.features.knn.PRECISE_QUERIES", 5)
+    train, val, labels, val_labels = far_from_zero(dtype)
+    precise = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in (train.astype(float), val.astype(float))]
+    wanted = precise[1] @ precise[0].T
+    cosines, ids = search(train, val, 10, block)
+    assert np.allclose(cosines, -np.sort(-wanted)[:, :10], rtol=0, atol=1e-14)
+    assert (labels[ids] == val_labels[:, None]).all(), "in float32 all cosines are 1, and the first rows are taken"
+    assert knn_accuracy(train, labels, val, val_labels) == 1
+    assert (labels[neighbours(train, np.arange(60), 10, 7)] == labels[:, None]).all()

@@ -10,6 +10,7 @@ from attribution.experiments.support import support_spec
 from attribution.features import near_duplicates
 from attribution.store.results import ResultStore
 from tests.unit.experiments.test_jobs import drive
+from tests.unit.features.far_from_zero import far_from_zero
 
 #: image -> its angle in degrees; the others are far away from these and from each other
 ANGLES = {0: 0, 6: 5, 9: 10, 20: 90, 21: 91}
@@ -146,7 +147,7 @@ def test_where_all_are_alike_not_all_are_compared_with_all(ws, grouped, monkeypa
     np.save(ws.path / "features" / "moco" / "train.npy", features)
     cosines = near_duplicates._cosines
     monkeypatch.setattr(
-        near_duplicates, "_cosines", lambda train, ids: compared.append(len(ids)) or cosines(train, ids)
+        near_duplicates, "_cosines", lambda train, ids, *more: compared.append(len(ids)) or cosines(train, ids, *more)
     )
     monkeypatch.setattr(near_duplicates, "MAX_WALKED", 10)
     members, near, _ = near_duplicates.group_and_nearest(Workspace.open(ws.path), 5, grouped, 3)
@@ -201,3 +202,28 @@ def test_images_without_features_are_like_nothing(ws):
 def test_copies_are_looked_for_among_any_number_of_images(ws, monkeypatch):
     monkeypatch.setattr(near_duplicates, "MAX_IMAGES", 59)
     assert near_duplicates.comparison_spec(ws, "moco")["features"] == "moco"
+
+
+def test_features_far_from_zero_are_compared_to_the_last_digit(ws, monkeypatch):
+    monkeypatch.setattr(near_duplicates, "GROUPED", 7)
+    features, val, labels, _ = far_from_zero(np.float64)
+    features[41] = features[2] + 1e-3  # a near-copy
+    np.save(ws.path / "features" / "moco" / "train.npy", features)
+    np.save(ws.path / "features" / "moco" / "val.npy", val)
+    ws = Workspace.open(ws.path)
+    classes = near_duplicates.grouping_spec(
+        ws, "moco", 1 - 6e-9
+    )  # those of a class are 1 - 1e-9 apart, others 1 - 1e-8
+    assert near_duplicates.count_groups(ws, classes) == {"groups": 3, "images": 60, "largest": 20, "same_label": 2 / 3}
+    twins = near_duplicates.grouping_spec(ws, "moco", 1 - 1e-11)
+    assert near_duplicates.count_groups(ws, twins) == {"groups": 1, "images": 2, "largest": 2, "same_label": 1.0}
+    members, nearest, cosines = near_duplicates.group_and_nearest(ws, 2, twins, 5)
+    assert members.tolist() == [41] and nearest[0] == 41 and (labels[nearest] == 2).all() and cosines[0] > 1 - 1e-11
+    assert near_duplicates.find_copies(ws, near_duplicates.comparison_spec(ws, "moco", 1 - 1e-11))[1]["images"] == 0
+
+
+def test_groups_are_joined_whatever_the_order_of_their_pairs(ws, grouped, monkeypatch):
+    whole = near_duplicates.group_numbers(ws, grouped)
+    monkeypatch.setattr(near_duplicates, "GROUPED", 2)
+    near_duplicates._group_numbers.cache_clear()
+    assert (near_duplicates.group_numbers(ws, grouped) == whole).all()

@@ -10,6 +10,7 @@ import pytest
 from attribution import UserError, Workspace
 from attribution import __main__ as cli
 from attribution.features import projection
+from tests.unit.features.far_from_zero import far_from_zero
 
 NEEDS = pytest.mark.skipif(not importlib.util.find_spec("openTSNE"), reason="openTSNE is not installed")
 
@@ -27,10 +28,25 @@ def test_features_of_one_number_lie_on_a_line():
     np.testing.assert_allclose(found, [[-1, 0], [1, 0]])
 
 
-def test_lengths_do_not_count_and_zeros_stay():
-    np.testing.assert_allclose(
-        projection.unit_rows(np.float16([[3, 4], [0, 0], [0, 2]])), [[0.6, 0.8], [0, 0], [0, 1]], atol=1e-3
-    )
+@pytest.mark.parametrize("method", ["pca", pytest.param("tsne", marks=NEEDS)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_features_far_from_zero_are_mapped_by_what_differs(ws, method, dtype):
+    features, val, labels, val_labels = far_from_zero(dtype)
+    np.save(ws.path / "features" / "moco" / "train.npy", features)
+    np.save(ws.path / "features" / "moco" / "val.npy", val)
+    found = projection.project(Workspace.open(ws.path), "moco", method)
+    distances = np.linalg.norm(found.val[:, None].astype(float) - found.train, axis=2)
+    assert (labels[distances.argmin(1)] == val_labels).all()
+    if "trustworthiness" in found.provenance:
+        assert found.provenance["trustworthiness"]["mean"] > 0.8
+
+
+def test_rounding_alone_is_nothing_to_draw(ws):
+    features = np.random.default_rng(0).uniform(0.99, 1.01, (60, 1)) * np.arange(1.0, 9)
+    np.save(ws.path / "features" / "moco" / "train.npy", features)
+    np.save(ws.path / "features" / "moco" / "val.npy", features[:12])
+    with pytest.raises(UserError, match="nothing to draw"):
+        projection.project(Workspace.open(ws.path), "moco", "pca")
 
 
 def test_what_lies_in_a_polygon():

@@ -154,3 +154,14 @@ def test_what_came_with_a_workspace_is_not_taken_out():
         "demo brings base models of demo-cnn, which cannot be replaced",
         lambda: base_predictions.check_model_name(demo, "demo-cnn"),
     )
+
+
+def test_too_few_images_to_tell_anything_by():
+    right, wrong = soft([0, 1, 2]), soft([1, 2, 0])
+    for model, count in ((right, 3), (wrong, 0)):
+        refused(
+            f"0.npy is right on {count} of 3 validation images, too few.*keep it with --force",
+            lambda model=model: base_predictions.check_order(predictions(model), np.arange(3), ["a", "b", "c"]),
+        )
+    labels = np.arange(12) % 3
+    assert base_predictions.check_order(predictions(soft(labels)), labels, ["a", "b", "c"]).tolist() == [1]

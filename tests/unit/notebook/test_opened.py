@@ -208,8 +208,8 @@ def test_a_workspace_of_a_folder(tmp_path):
         (([],), {"dataset": "cifar10"}, "give train and val, or dataset and root"),
         (
             ((np.zeros((3, 8, 8)), [0, 1, 2]),),
-            {"skip_corrupt": True},
-            "root, skip_corrupt and follow_links",
+            {"follow_links": True},
+            "root and follow_links are of a data set on the disk",
         ),
         ((), {"root": "/nowhere"}, "there is nothing at /nowhere; check root"),
         ((), {"root": "/nowhere", "classes": ["a"]}, "has its own validation images and classes"),

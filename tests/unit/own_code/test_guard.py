@@ -1,6 +1,9 @@
 """Users' recipes in workers: what they print, how they end, and that nothing of them is left."""
 
+import json
+import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -141,3 +144,20 @@ def test_a_recipe_that_reports_nothing_is_stopped(ws, store):
     name = own.add(f"{RECIPES}:Hangs").name  # its patience is 3 s
     job = drive(ws, store, retrain_spec(ws, 0, "trak-10", "remove", 2, range(1), 0, recipe=name))
     assert job.state == "failed" and "reported nothing" in job.message and not sleepers()
+
+
+@pytest.mark.parametrize("end", ["os._exit(3)", "os.kill(os.getpid(), 9)"])
+def test_a_guard_ends_without_a_word_of_its_own(tmp_path, end):
+    (tmp_path / "ends.py").write_text(f"import os\n{end}\n")
+    command = [sys.executable, "-P", "-m", "attribution.own_code.guard", str(tmp_path), "1", "ends"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(tmp_path)
+    ) as guard:  # whose stdin stays open, as that of whoever asks does
+        said, complaint = guard.stdout.read(), guard.stderr.read()
+        code = guard.wait(PATIENCE)
+    assert json.loads(said)["event"] == "lost" and json.loads(said)["code"] == (3 if "exit" in end else -9)
+    assert (complaint, code) == (b"", 0)
+
+
+def environment(folder):
+    return {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{folder}"}

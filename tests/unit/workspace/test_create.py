@@ -382,3 +382,16 @@ def test_a_manifest_that_does_not_say_where_images_are(tmp_path, folder, broken)
     (tmp_path / "new/workspace.json").write_text(json.dumps(manifest))
     with pytest.raises(UserError):
         _ = Workspace.open(tmp_path / "new").train_images
+
+
+def test_an_empty_folder_by_a_link_and_one_where_a_disk_begins(tmp_path, folder, monkeypatch):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    made = create.create(tmp_path / "link", "image-folder", folder)
+    assert made.path == tmp_path / "disk" and (tmp_path / "link").is_symlink()
+    assert Workspace.open(tmp_path / "link").fingerprint == made.fingerprint
+    (tmp_path / "volume").mkdir()
+    monkeypatch.setattr(os.path, "ismount", lambda path: str(path) == str(tmp_path / "volume"))
+    with pytest.raises(UserError, match="volume is where another disk begins, .*name a new folder in it"):
+        create.create(tmp_path / "volume", "image-folder", folder)
+    assert not list((tmp_path / "volume").iterdir())

@@ -5,6 +5,7 @@ import pytest
 
 from attribution.audit.detectors.knn import label_disagreement
 from attribution.features.knn import nearest_neighbours
+from tests.unit.features.far_from_zero import far_from_zero
 
 
 @pytest.mark.parametrize("block", [7, 100])
@@ -52,3 +53,11 @@ def test_blocks_change_nothing(monkeypatch):
     assert all(np.allclose(one, other, atol=1e-6) for one, other in zip(whole, parts))
     assert calls[-1] == (50, 50) and len(calls) == 8
     assert len(np.unique(whole[0])) == 50, "hardly any ties"
+
+
+def test_a_wrong_label_far_from_zero_is_suspected_and_set_right():
+    features, _, labels, _ = far_from_zero()
+    given = labels.copy()
+    given[[4, 30]] = [2, 1]
+    scores, suggestion = label_disagreement(features, given, 3, k=10)
+    assert set(np.argsort(-scores)[:2].tolist()) == {4, 30} and suggestion.tolist() == labels.tolist()

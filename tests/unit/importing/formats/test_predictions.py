@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import softmax
 
 from attribution import UserError
 from attribution.importing.formats.predictions import ImageNames, load_predictions
@@ -113,6 +114,24 @@ def write(table: pd.DataFrame, path: Path) -> Path:
     else:
         table.to_csv(path, index=False, sep="\t" if path.suffix == ".tsv" else ",")
     return path
+
+
+def test_a_table_of_a_spreadsheet_with_decimal_commas(tmp_path, logits):
+    table = pd.DataFrame(logits.round(3).astype(np.float64), columns=CLASSES).assign(image=np.arange(N))
+    table.loc[0, CLASSES] = [1, 2, 3]  # a row without a fraction
+    for decimal in ",.":
+        table.to_csv(tmp_path / "a.csv", index=False, sep=";", decimal=decimal)
+        read = load_predictions([tmp_path / "a.csv"], "logits", NUMBERED, CLASSES)
+        np.testing.assert_allclose(read.probabilities[0], softmax(table[CLASSES].to_numpy(), 1), atol=1e-6)
+
+
+def test_commas_that_may_stand_for_thousands_are_refused(tmp_path):
+    for mark, end in ((",", "csv"), ("\t", "tsv")):
+        rows = [mark.join(["image", *CLASSES]), *(mark.join([str(i), '"1,234"', "2", "3"]) for i in range(N))]
+        (tmp_path / f"a.{end}").write_text("\n".join(rows))
+        refused(tmp_path / f"a.{end}", "logits", "cannot be read as a table")
+    (tmp_path / "a.csv").write_text("\n".join([";".join(["image", *CLASSES]), *(f"{i};1,2;3.4;5" for i in range(N))]))
+    refused(tmp_path / "a.csv", "logits", "cannot be read as a table")
 
 
 # -- what is refused

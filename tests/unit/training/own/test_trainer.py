@@ -62,18 +62,27 @@ def test_what_a_recipe_sees(ws, tmp_path):
 
 
 def test_logits_may_be_of_any_library():
-    class Tensor:
-        def detach(self):
-            return self
-
-        float = cpu = detach
-
-        def numpy(self):
-            return np.ones((2, 3))
-
-    assert check_logits(Tensor(), 2, 3, "x").dtype == np.float32
+    torch = pytest.importorskip("torch")
+    for dtype in (torch.bfloat16, torch.float16, torch.float32):
+        given = torch.ones((2, 3), dtype=dtype, requires_grad=True)
+        assert check_logits(given, 2, 3, "x").dtype == np.float32
     with pytest.raises(UserError, match="no array of numbers"):
         check_logits([["a"]], 1, 1, "x")
+
+
+@pytest.mark.parametrize("kind", ["torch", "numpy", "list", "integers"])
+def test_large_logits_that_differ_by_little_are_not_rounded(kind):
+    logits = np.array([[2**26 + 1, 2**26, 0], [0, 2**26, 2**26 + 3]], np.int64 if kind == "integers" else np.float64)
+    given = {"list": logits.tolist(), "numpy": logits, "integers": logits}.get(kind)
+    if kind == "torch":
+        given = pytest.importorskip("torch").from_numpy(logits)
+    predicted, margins, _ = summarize(check_logits(given, 2, 3, "x"), np.array([0, 1]))
+    assert predicted.tolist() == [0, 2] and margins.tolist() == [1, -3]
+
+
+def test_logits_beyond_float32_are_refused():
+    with pytest.raises(UserError, match="row 1 is the first"):
+        check_logits([[0.0, 1.0], [1e300, 0.0]], 2, 2, "x")
 
 
 def test_numbers_of_logits():

@@ -6,7 +6,7 @@ from attribution import Workspace
 from attribution.experiments.replay import replay_search
 from attribution.experiments.spec import Spec
 from attribution.store.results import ResultStore
-from pages.brittleness import text
+from pages.debug import verdict_text as text
 from pages.ui import format as write
 from pages.ui import sprite_sheet
 from pages.ui.tile_strip import image_row, strip, strip_data

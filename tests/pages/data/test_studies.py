@@ -1,14 +1,14 @@
-"""Studies in Brittleness, run without a browser and without a runner; tests/browser/test_studies.py trains."""
+"""Studies in Data & jobs, run without a browser and without a runner; tests/browser/test_studies.py trains."""
 
 from functools import partial
 
-from attribution.experiments import jobs, retrain, study
+from attribution.experiments import jobs, study
 from attribution.training import recipes
-from pages.brittleness import study_text
+from pages.data import study_text
 from pages.ui import state
 from tests.pages.page import html, open_page, texts
 
-opened = partial(open_page, "brittleness")
+opened = partial(open_page, "data")
 
 
 def asked(ws, store, targets=(0, 4), k_max=8, **more):
@@ -41,20 +41,32 @@ def bar(app) -> str:
     return " ".join(one.proto.text for one in app.get("progress")).replace("\\", "")
 
 
+def heading(app) -> str:
+    return app.subheader[0].value.replace("\\", "")
+
+
 def keys(app) -> set:
-    return {button.key for button in app.button}
+    """Of the buttons, but that of a new study."""
+    return {button.key for button in app.button} - {"start study"}
 
 
-def test_without_a_study_there_is_a_way_to_ask_for_one(ws):
-    app = opened(view="studies")
-    assert not app.exception and not app.button and app.header[0].value == "No study has been asked for here"
-    assert [link.proto.page for link in app.get("page_link")] == ["compare"]
+def test_a_study_is_started_here(ws, store):
+    app = opened(part="studies")
+    assert not app.exception and "searches" in texts(app)
+    app.number_input(key=state.STUDY_TARGETS).set_value(2)
+    app.button_group(key=state.STUDY_RANKINGS).set_value(["trak-10"])
+    app.button_group(key=state.STUDY_KINDS).set_value(["remove"]).run()
+    app.button(key="start study").click().run()
+    (job,) = store.open_jobs()
+    assert not app.exception and job.spec["rankings"] == ["trak-10"] and len(job.spec["targets"]) == 2
+    assert f"Job {job.id}, waiting for the runner" in bar(app) and [*app.query_params["job"]] == [str(job.id)]
+    assert app.button(key="start study").disabled, "one at a time"
 
 
 def test_a_study_is_watched_paused_resumed_and_cancelled(ws, store):
     number = asked(ws, store)
-    app = opened(view="studies")
-    assert not app.exception and "2 targets under 2 rankings" in texts(app)
+    app = opened(part="studies")
+    assert not app.exception and "2 targets under 2 rankings" in heading(app)
     assert f"Job {number}, waiting for the runner: 0 of 4 searches answered" in bar(app)
     assert keys(app) == {"pause study", "cancel study"} and study_text.PAUSING in texts(app)
     store.start_job(number, 5)
@@ -85,9 +97,9 @@ def test_a_link_to_a_study_opens_it(ws, store):
     old, new = asked(ws, store), asked(ws, store, targets=[5])
     store.finish_job(old, "done")
     app = opened(job=str(old))
-    assert not app.exception and not app.warning and "2 targets under 2 rankings" in texts(app)
-    app = opened(view="studies")
-    assert "1 target under 2 rankings: how few images decide it?" in texts(app), "the one that has not ended"
+    assert not app.exception and not app.warning and "2 targets under 2 rankings" in heading(app)
+    app = opened(part="studies")
+    assert "1 target under 2 rankings: how few images decide it?" in heading(app), "the one that has not ended"
     app.button_group(key=state.STUDY).set_value(old).run()
     assert [*app.query_params["job"]] == [str(old)] and f"Job {old}, done" in bar(app)
     assert new != old
@@ -101,38 +113,9 @@ def test_a_study_beyond_the_list_is_opened_by_its_number(ws, store):
     assert f"Job {numbers[6]}, waiting for the runner, 6 jobs before it" in bar(app)
 
 
-def test_looking_at_studies_keeps_the_question(ws, store):
-    app = opened(target="3", k="2", ranking="trak-10")
-    app.button_group(key=state.KIND).set_value("mislabel").run()
-    for view in ("studies", "one target"):
-        app.button_group(key=state.VIEW).set_value(view).run()
-        assert not app.exception
-    assert "with the first 2 images of trak-10 relabelled" in texts(app)
-    assert app.number_input(key=state.TARGET).value == 3
-
-
-def test_a_study_is_opened_from_the_history_and_any_job_is_paused_there(ws, store):
-    number = asked(ws, store)
-    app = opened()
-    app.button(key=f"pause {number}").click().run()
-    assert store.job(number).state == "paused" and "<b>paused</b>" in html(app)
-    app.button(key=f"job {number}").click().run()
-    assert not app.exception and f"Job {number}, paused" in bar(app)
-
-
-def test_a_paused_question_can_go_on(ws, store):
-    spec = retrain.retrain_spec(ws, 3, "trak-10", "remove", 2)
-    number = store.add_job(spec, spec.describe())
-    store.pause_job(number)
-    app = opened(target="3", k="2", ranking="trak-10")
-    assert f"Job {number}: Paused" in texts(app)
-    app.button(key="resume").click().run()
-    assert store.job(number).state == "queued" and f"Job {number}: Waiting for the runner" in texts(app)
-
-
 def test_what_goes_wrong_with_a_button_is_one_sentence(ws, store, monkeypatch):
     store.pause_job(asked(ws, store))
-    app = opened(view="studies")
+    app = opened(part="studies")
 
     def broken(workspace):
         raise jobs.UserError("the background runner cannot work: no")

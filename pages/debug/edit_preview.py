@@ -10,7 +10,7 @@ from attribution import Workspace
 from attribution.experiments import registry
 from attribution.experiments.retrain import RetrainSpec
 from attribution.experiments.spec import Spec
-from pages.brittleness import text
+from pages.debug import verdict_text as text
 from pages.ui import format as write
 from pages.ui import sprite_sheet
 from pages.ui.tile_strip import image_row, strip, strip_data
@@ -48,7 +48,7 @@ def _strip_data(ws: Workspace, spec: Spec, ids: np.ndarray) -> dict:
     new, relabel = ws.classes[ws.base.likeliest_wrong_class[spec["target"]]], spec["kind"] == "mislabel"
     captions = [f"{ws.classes[c]} → {new}" if relabel else ws.classes[c] for c in given]
     texts = [f"training image {i}, {caption}" for i, caption in zip(ids, captions)]
-    marks = [None if relabel or c == label else f"≠ {ws.classes[c]}" for c in given]
+    marks = [None if relabel or c == label else f"label: {ws.classes[c]}" for c in given]
     title = f"{len(ids)} training images that would be changed"
     row = image_row("preview", title, ids, texts, caption=captions, mark=marks)
     sheet, scale = sprite_sheet.sheet(ws, "train", ids), sprite_sheet.scale(ws)

@@ -3,21 +3,23 @@
 from attribution import Workspace
 from attribution.evaluation.adaptive_supports import AdaptiveSupports
 from attribution.experiments.support_search import probe_verdict
+from attribution.training.head.recipe import is_head
 from pages.ui import format as write
 
 
+def top_images(ranking: str | None, k: int, harmful: bool = False) -> str:
+    """ "datamodels-2k's top 16 images", or "trak-10's 3 most harmful images"; of no ranking "3 chosen images"."""
+    if ranking is None:
+        return f"{k} chosen image{'s' * (k > 1)}"
+    if k == 1:
+        return f"{ranking}'s {'most harmful' if harmful else 'top'} image"
+    return f"{ranking}'s {k} most harmful images" if harmful else f"{ranking}'s top {k} images"
+
+
 def edited_images(spec: dict) -> str:
-    """The images that a retrain spec edits: "the first 24 images of trak-10"."""
-    images = f"{spec['k']} chosen image{'s' * (spec['k'] > 1)}"
-    if spec["ranking"]:
-        images = _first(spec["k"], spec["ranking"], spec.get("end") == "harmful")
+    """The images that a retrain spec edits: "trak-10's top 24 images"."""
+    images = top_images(spec["ranking"], spec["k"], spec.get("end") == "harmful")
     return images + (" and near-duplicates" if spec.get("groups") else "")
-
-
-def _first(k: int, ranking: str, harmful: bool = False) -> str:
-    if harmful:
-        return f"the {f'{k} most harmful images' if k > 1 else 'most harmful image'} of {ranking}"
-    return f"the first {f'{k} images' if k > 1 else 'image'} of {ranking}"
 
 
 def heuristic_note(ws: Workspace, spec: dict) -> str:
@@ -43,7 +45,7 @@ def duplicates_note(spec: dict) -> str:
 
 
 def edit_text(spec: dict, ws: Workspace) -> str:
-    """Such as "without the first 24 images of trak-10", or "with the first 24 images of trak-10 relabelled Coat"."""
+    """Such as "without trak-10's top 24 images", or "with trak-10's top 24 images relabelled Coat"."""
     if spec["kind"] == "remove":
         return f"without {edited_images(spec)}"
     return f"with {edited_images(spec)} relabelled {ws.classes[ws.base.likeliest_wrong_class[spec['target']]]}"
@@ -56,33 +58,53 @@ def majority_text(ws: Workspace, part: dict) -> str:
     return f"{ws.classes[most]} in {predictions.count(most)} of {len(predictions)}"
 
 
+def majority(ws: Workspace, part: dict, changed: bool = True) -> str:
+    """Such as "4 of 5 models predict Coat", and "... still predict Coat" where nothing `changed`; of a head's one
+    refit "it predicts Coat (exact)"."""
+    predictions = part["predictions"]
+    most = max(sorted(set(predictions)), key=predictions.count)
+    votes, name, still = predictions.count(most), ws.classes[most], "" if changed else "still "
+    if ws.get_recipe().deterministic and len(predictions) == 1:
+        return f"it {still}predicts {name}" + (" (exact)" if is_head(ws.recipe) else "")
+    return f"{votes} of {len(predictions)} {still}predict{'s' * (votes == 1)} {name}"
+
+
+def control_text(ws: Workspace, answer: dict) -> str:
+    """ "without 16 random images of the same classes: T-shirt in 5 of 5"; of a mislabelling they are relabelled."""
+    random = answer["controls"]["random"]
+    images = answer["k"] + (answer.get("groups") or {}).get("along", 0)
+    word = "without" if answer["kind"] == "remove" else "with wrong labels on"
+    noun = "1 random image of the same class" if images == 1 else f"{images} random images of the same classes"
+    return f"{word} {noun}: {majority_text(ws, random)}" + (" draws" if is_head(answer["recipe"]) else "")
+
+
 def retraining_verdict(ws: Workspace, spec: dict, answer: dict) -> tuple[str, str] | None:
     """(one word, one sentence) of a complete retraining (`RetrainSpec.answer`), beside its controls; None before."""
     if not answer["complete"]:
         return None
     none, random = answer["controls"]["none"], answer["controls"]["random"]
     true = ws.classes[ws.val_labels[spec["target"]]]
-    edit = write.capitalised(f"{edit_text(spec, ws)} the models say {majority_text(ws, answer)}")
-    controls = f"{none['wrong']} of {none['of']} are wrong with all images as they are"
-    if random["of"]:
-        controls += f", {random['wrong']} of {random['of']} after the same with random images of the same classes"
+    changed = answer["flipped"] != (spec.get("end") == "harmful")
+    edit = write.capitalised(f"{edit_text(spec, ws)}, {majority(ws, answer, changed)}")
+    controls = f"{write.capitalised(control_text(ws, answer))}. " if random["of"] else ""
+    controls += f"With all images: {majority_text(ws, none)}"
     if spec.get("end") == "harmful":
         return _repair_verdict(true, edit, controls, answer["flipped"], none["flipped"], random)
     if none["flipped"]:
-        return "Already wrong", f"{edit}. But {controls}: there is no {true} to flip."
+        return "Already wrong", f"{edit}. {controls}: there is no {true} to flip."
     if answer["flipped"] and random["flipped"]:
-        return "Flipped, by chance too", f"{edit}. But {controls}: any images of these classes would do."
-    return ("Flipped" if answer["flipped"] else "Holds"), f"{edit}; {controls}."
+        return "Flipped, by chance too", f"{edit}. {controls}. Any images of these classes would do."
+    return ("Flipped" if answer["flipped"] else "Holds"), f"{edit}. {controls}."
 
 
 def _repair_verdict(true, edit, controls, wrong, before, random) -> tuple[str, str]:
     if before is False:
-        return "Right already", f"{edit}. But {controls}: there is nothing to repair."
+        return "Right already", f"{edit}. {controls}: there is nothing to repair."
     if wrong:
-        return "Still wrong", f"{edit}; {controls}."
+        return "Still wrong", f"{edit}. {controls}."
     if random["of"] and random["flipped"] is False:
-        return "Repaired, by chance too", f"{edit}. But {controls}: without any images of these classes it is {true}."
-    return "Repaired", f"{edit}; {controls}."
+        return "Repaired, by chance too", f"{edit}. {controls}. Without any images of these classes it is {true}."
+    return "Repaired", f"{edit}. {controls}."
 
 
 def support_verdict(ws: Workspace, target: int, ranking: str, kind: str, answer: dict) -> tuple[str, str]:
@@ -98,13 +120,13 @@ def support_verdict(ws: Workspace, target: int, ranking: str, kind: str, answer:
     if answer["status"] == "censored":
         says = f"{recipe.name} still says" if recipe.deterministic else "most models still say"
         return f"None up to {answer['lo']}", (
-            f"with {_first(answer['lo'], ranking)} {edit}, {says} {true}. The search ends there: the support is "
+            f"with {top_images(ranking, answer['lo'])} {edit}, {says} {true}. The search ends there: the support is "
             "larger, or there is none."
         )
     says, still = ("most models no longer say", "they still do")
     if recipe.deterministic:
         says, still = f"{recipe.name} no longer says", "it still does"
-    sentence = f"{says} {true} with {_first(answer['hi'], ranking)} {edit}"
+    sentence = f"{says} {true} with {top_images(ranking, answer['hi'])} {edit}"
     sentence += f"; with {answer['lo']} {still}." if answer["lo"] else "."
     return f"Support {answer['support']}", sentence + _reliability(answer)
 
@@ -129,7 +151,7 @@ def _reliability(answer: dict) -> str:
     if answer["status"] == "unstable":
         adaptive = any("p" in row for row in answer["trace"])
         why = "The most trainings allowed did not settle" if adaptive else "Fresh seeds changed a verdict at"
-        text += f" {why} this edge: take it as near the threshold, not as a number."
+        text += f" {why} this edge: read it as about {answer['support']}."
     if answer.get("others"):
         low, high = answer["others"]
         text += f" Five other seeds would put it {_between(low, high)} in 90 % of cases, by the margins measured."
@@ -145,10 +167,10 @@ def _between(low: int | None, high: int | None) -> str:
 def _repair_support_verdict(true, ranking, answer) -> tuple[str, str]:
     if answer["status"] == "censored":
         return f"None up to {answer['lo']}", (
-            f"without {_first(answer['lo'], ranking, True)} most models are still wrong. The search ends there: the "
-            "repair is larger, or there is none."
+            f"without {top_images(ranking, answer['lo'], True)} most models are still wrong. The search ends there: "
+            "the repair is larger, or there is none."
         )
-    sentence = f"most models say {true} without {_first(answer['hi'], ranking, True)}"
+    sentence = f"most models say {true} without {top_images(ranking, answer['hi'], True)}"
     sentence += f"; without {answer['lo']} they are still wrong." if answer["lo"] else "."
     return f"Repair {answer['support']}", sentence + _reliability(answer)
 

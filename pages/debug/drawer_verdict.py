@@ -1,4 +1,4 @@
-"""What is known of the question: the verdict, what was trained for it, and the job that is at work on it."""
+"""The drawer's verdict: the sentence, what was trained for it, the job at work on it, and the form of more tests."""
 
 import streamlit as st
 
@@ -11,15 +11,46 @@ from attribution.experiments.spec import Spec
 from attribution.experiments.support import SupportSpec
 from attribution.store.queue import Job
 from attribution.store.results import ResultStore
-from pages.brittleness import disjoint, kept_answers, question, search_trace, text
+from pages.debug import disjoint, edit_preview, kept_answers, question, retraining, search_trace
+from pages.debug import verdict_text as text
 from pages.ui import cli_command, job_buttons, link, state, theme
 from pages.ui import format as write
 from pages.ui.verdict import cost_text, verdict_html
 
 
-def draw(ws: Workspace, store: ResultStore, spec: Spec) -> None:
-    """Draws what is known of the question, again every second while a job of it is at work."""
-    job = _job_of(store, spec)
+def draw(ws: Workspace, target: int, asked: question.Asked) -> None:
+    """The panel of the question on view."""
+    if asked.spec is None:
+        _nothing_to_show(ws, asked)
+    else:
+        st.html(f"<h2>{write.escape(question.heading(ws, target, asked.spec))}</h2>")
+        edit_preview.draw(ws, asked.spec)
+        _draw_answer(ws, asked.spec)
+    if ws.has_base:
+        with st.expander("More tests", key="more tests", expanded=_is_other_test()):
+            question.draw_form(ws, target)
+
+
+def _nothing_to_show(ws: Workspace, asked: question.Asked) -> None:
+    if ws.get_recipe().problem:
+        st.caption("Nothing can be retrained here; what was found for this target before stands in the history.")
+    elif asked.error:
+        st.error(write.sentence(asked.error), icon=":material/error:")
+    elif st.session_state.get(state.TEST) == question.CHOSEN:
+        st.info("Click training images in the rows to choose those to test; click again to take one out.")
+    else:
+        st.info("Choose a ranking under *Rows*: its top images are those to test.")
+
+
+def _is_other_test() -> bool:
+    """Whether the question on view is not the cut's: then its controls stand open."""
+    return st.session_state.get(state.TEST) != question.PREFIX
+
+
+def _draw_answer(ws: Workspace, spec: Spec) -> None:
+    """What is known of the question, again every second while a job of it is at work."""
+    with ResultStore.for_workspace(ws) as store:
+        job = _job_of(store, spec)
     running = bool(job and job.is_open)
     view = {RetrainSpec: _retraining, SupportSpec: _search, DisjointSpec: _disjoint}[type(spec)]
 
@@ -55,7 +86,7 @@ def _retraining(ws: Workspace, store: ResultStore, spec: Spec, job: Job | None) 
     answer = spec.answer(ws, store)
     verdict = text.retraining_verdict(ws, spec, answer)
     if not job and not verdict and not answer["n"]:
-        return _not_asked_yet(ws, store, spec, "tested")
+        return _not_asked_yet(ws, store, spec, "tested", "Retrain")
     if verdict:
         st.html(verdict_html(*verdict))
     st.html(text.retraining_html(ws, spec, answer))
@@ -69,7 +100,7 @@ def _search(ws: Workspace, store: ResultStore, spec: Spec, job: Job | None) -> N
     played = replay_search(ws, store, spec)
     answer = played.answer or (known and known["answer"])
     if not answer and not job and not played.trained:
-        return _not_asked_yet(ws, store, spec, "searched")
+        return _not_asked_yet(ws, store, spec, "searched", "Search")
     if answer:
         st.html(verdict_html(*text.support_verdict(ws, spec["target"], spec["ranking"], spec["kind"], answer)))
         found = _orders(ws, theme.cache_key(ws)) if spec["kind"] == "remove" else None
@@ -81,11 +112,12 @@ def _search(ws: Workspace, store: ResultStore, spec: Spec, job: Job | None) -> N
     if answer and answer["hi"]:
         k = answer["hi"]
         values = {state.TEST: question.PREFIX, state.K: int(k)}
-        label = f"Retrain at k = {k} beside its controls"
-        if st.button(label, key="at support", on_click=question.show, args=(values,)):
+        if k <= retraining.K_MAX and st.button(
+            f"Test {k} beside its controls", key="at support", on_click=question.show, args=(values,)
+        ):
             st.rerun()  # the whole page, not this fragment
     if not played.answer and known and known["shipped"]:
-        st.caption(f"From the shipped study, {write.date_time(known['created'])}: nothing was trained here.")
+        st.caption(f"From the bundled study, {write.date_time(known['created'])}: nothing was trained here.")
     else:
         _job_line(ws, store, spec, job, played.newest if answer else None)
     count = f"{answer['trainings']} trainings asked for" if answer else f"{played.trained} trainings asked for so far"
@@ -101,9 +133,8 @@ def _orders(_ws, stamp: str):
 def _trace(ws: Workspace, spec: Spec, probes: list[dict], answer: dict | None) -> None:
     """What the search tried: a table, and a chart beside it."""
     label = int(ws.val_labels[spec["target"]])
-    table, chart = st.columns([1.35, 1], gap="medium")
-    table.html(text.probes_html(ws, spec["target"], probes, spec["kind"]))
-    chart.plotly_chart(
+    st.html(f'<div class="lu-scroll">{text.probes_html(ws, spec["target"], probes, spec["kind"])}</div>')
+    st.plotly_chart(
         search_trace.figure(
             tuple((probe["k"], probe["confirm"], *search_trace.share_wrong(probe, label)) for probe in probes),
             answer and answer["lo"],
@@ -113,16 +144,15 @@ def _trace(ws: Workspace, spec: Spec, probes: list[dict], answer: dict | None) -
         key="trace",
         height=250,
         config={"displayModeBar": False},
-        alt="share of wrong models at each k tried; the table beside it has the same numbers",
+        alt="share of wrong models at each k tried; the table above has the same numbers",
     )
 
 
 def _disjoint(ws: Workspace, store: ResultStore, spec: Spec, job: Job | None) -> None:
     known_since = disjoint.draw(ws, store, spec)
     if not known_since and not job:
-        st.markdown(f"**Not searched yet.** {write.plain(cost_text(spec.cost(ws, store)))}.")
-    else:
-        _job_line(ws, store, spec, job, known_since)
+        return _not_asked_yet(ws, store, spec, "searched", "Search")
+    _job_line(ws, store, spec, job, known_since)
     _provenance(
         ws,
         spec,
@@ -134,16 +164,24 @@ def _disjoint(ws: Workspace, store: ResultStore, spec: Spec, job: Job | None) ->
 # -- what stands below every answer
 
 
-def _not_asked_yet(ws: Workspace, store: ResultStore, spec: Spec, participle: str) -> None:
-    st.markdown(f"**Not {participle} yet.** {write.plain(cost_text(spec.cost(ws, store)))}.")
+def _not_asked_yet(ws: Workspace, store: ResultStore, spec: Spec, participle: str, verb: str) -> None:
+    cost = spec.cost(ws, store)
+    st.markdown(f"**Not {participle} yet.** {write.plain(cost_text(cost))}.")
+    _ask_button(ws, spec, f"{verb}, about {write.seconds(cost.seconds)}")
     _command(ws, spec)
+
+
+def _ask_button(ws: Workspace, spec: Spec, label: str) -> None:
+    if st.button(label, key="run", type="primary", on_click=question.ask, args=(ws, spec)):
+        st.rerun()  # the whole page, not this fragment
 
 
 def _job_line(ws: Workspace, store: ResultStore, spec: Spec, job: Job | None, known_since: float | None) -> None:
     """The state of the job, with ways to pause and stop it; or since when the answer is known."""
     if job and not job.has_ended:
         waits = {"queued": "Waiting for the runner", "cancelling": "Stopping", "paused": "Paused"}
-        job_state = waits.get(job.state) or f"Running for {write.seconds(job.seconds)}"
+        left = f", about {write.seconds(spec.cost(ws, store).seconds)} left" if job.state == "running" else ""
+        job_state = waits.get(job.state) or f"Running for {write.seconds(job.seconds)}{left}"
         ahead = store.count_jobs_ahead(job.id)
         before = f", {ahead} before it" if ahead and job.state == "queued" else ""
         closed = " It goes on when this page is closed." if job.is_open else ""
@@ -153,6 +191,7 @@ def _job_line(ws: Workspace, store: ResultStore, spec: Spec, job: Job | None, kn
             job_buttons.draw(ws, job)
     elif job and job.state in ("cancelled", "failed"):
         job_buttons.ended_early(ws, job)
+        _ask_button(ws, spec, f"Go on, about {write.seconds(spec.cost(ws, store).seconds)}")
     elif job:
         finished = write.date_time(job.finished)
         said = f"; {job.message}" if job.message else ""
@@ -163,6 +202,7 @@ def _job_line(ws: Workspace, store: ResultStore, spec: Spec, job: Job | None, kn
         cost = spec.cost(ws, store)
         before = "" if cost.known == cost.max_trainings else "Partly known from other jobs: "
         st.caption(write.plain(f"{before}{cost_text(cost)}."))
+        _ask_button(ws, spec, f"Go on, about {write.seconds(cost.seconds)}")
 
 
 def _provenance(ws: Workspace, spec: Spec, details: str) -> None:

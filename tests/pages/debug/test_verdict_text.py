@@ -1,11 +1,11 @@
-"""The words and the HTML of Brittleness's answers."""
+"""The words and the HTML of the drawer's answers."""
 
 import pandas as pd
 import pytest
 
 from attribution.evaluation.adaptive_supports import COLUMNS, AdaptiveSupports
 from attribution.experiments import retrain
-from pages.brittleness import text
+from pages.debug import verdict_text as text
 from tests.pages.answers import retrained
 
 
@@ -23,7 +23,17 @@ def test_the_verdict_stands_beside_its_controls(ws, store, wrong, word):
     assert text.retraining_verdict(ws, spec, spec.answer(ws, store)) is None
     retrained(ws, store, spec, right=0, wrong=2, parts=wrong)
     verdict = text.retraining_verdict(ws, spec, spec.answer(ws, store))
-    assert verdict[0] == word and "of 15" in verdict[1]
+    assert verdict[0] == word and "4 random images of the same classes: " in verdict[1]
+
+
+def test_the_sentence_of_a_flip_names_its_controls(ws, store):
+    spec = retrain.retrain_spec(ws, 0, "trak-10", "remove", 4)
+    retrained(ws, store, spec, right=0, wrong=2, parts=["edit"])
+    assert text.retraining_verdict(ws, spec, spec.answer(ws, store)) == (
+        "Flipped",
+        "Without trak-10's top 4 images, 5 of 5 predict Dot. Without 4 random images of the same classes: Bar in 5 of "
+        "5. With all images: Bar in 5 of 5.",
+    )
 
 
 @pytest.mark.parametrize(

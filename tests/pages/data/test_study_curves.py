@@ -3,7 +3,7 @@
 from attribution.experiments.study import Study
 from attribution.experiments.support_search import Support
 from attribution.export import palette
-from pages.brittleness import study_curves, study_text
+from pages.data import study_curves, study_text
 
 
 def study(**results):

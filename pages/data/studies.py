@@ -1,16 +1,16 @@
-"""Studies while they run: how far each is, a way to pause, resume and cancel it, and its curves as results come in."""
+"""Studies: starting one, and while it runs how far it is, a way to pause, resume and cancel it, and its curves."""
 
 import streamlit as st
 
 from attribution import UserError, Workspace
-from attribution.experiments import jobs
+from attribution.experiments import jobs, support, support_table
 from attribution.experiments.study import StudySpec
 from attribution.experiments.study_progress import StudyMonitor, StudyProgress
 from attribution.experiments.support_search import seeds_text
 from attribution.store.queue import Job
 from attribution.store.results import ResultStore
-from pages.brittleness import study_curves, study_text
-from pages.ui import cli_command, job_buttons, link, state, theme
+from pages.data import study_curves, study_text
+from pages.ui import cli_command, job_buttons, link, state, study_form, theme
 from pages.ui import format as write
 
 MAX_LISTED = 5
@@ -18,15 +18,20 @@ POLL = "1s"
 
 
 def draw(ws: Workspace) -> None:
-    """The study that the address names, else the newest that has not ended, else the newest."""
+    """Starting one; then the study that the address names, else the newest that has not ended, else the newest."""
+    if not ws.has_base:
+        return theme.train_first(ws, "A study asks which images decide predictions, so it needs models that predict.")
     with ResultStore.for_workspace(ws) as store:
         listed = store.studies(MAX_LISTED)
         number = link.number("job")
         named = None if number is None else store.job(number)
     if named and StudySpec.matches(named.spec) and named.id not in [job.id for job in listed]:
         listed.append(named)
+    st.page_link("pages/compare/page.py", label="What studies found, in Compare", icon=":material/show_chart:")
+    with st.expander("Start a study", expanded=not listed):
+        _draw_form(ws, busy=any(job.is_open for job in listed))
     if not listed:
-        return _no_study()
+        return
     numbers = [job.id for job in listed]
     if st.session_state.get(state.STUDY) not in numbers:
         st.session_state[state.STUDY] = named.id if named and named.id in numbers else numbers[0]
@@ -34,22 +39,31 @@ def draw(ws: Workspace) -> None:
         names = {job.id: study_text.name(job) for job in listed}
         st.pills("Study", numbers, format_func=names.get, required=True, key=state.STUDY, on_change=_open_chosen)
     chosen = next(job for job in listed if job.id == st.session_state[state.STUDY])
-    st.header(write.plain(study_text.heading(chosen.spec)), anchor=False)
+    st.subheader(write.plain(study_text.heading(chosen.spec)), anchor=False)
     _follow(ws, chosen.id, chosen.has_ended)
 
 
+def _draw_form(ws: Workspace, busy: bool) -> None:
+    protocol = st.segmented_control(
+        "How a support is searched for",
+        support.PROTOCOLS,
+        default=support_table.default_protocol(ws),
+        required=True,
+        key=state.NEW_STUDY_PROTOCOL,
+        help="Default stops a test once its majority is decided, and confirms both ends with fresh seeds. Adaptive "
+        "trains one model at a time where there is most doubt, in a third of the trainings. Paper: always five seeds.",
+    )
+    study_form.draw(ws, protocol, busy, _open_study)
+
+
 def _open_chosen() -> None:
-    st.query_params["job"] = str(st.session_state[state.STUDY])
+    _open_study(st.session_state[state.STUDY])
 
 
-def _no_study() -> None:
-    st.header("No study has been asked for here", anchor=False)
-    with st.container(width=760):
-        st.markdown(
-            "A study searches the supports of many targets under several rankings, in the background, for "
-            "hours if need be. Here it is watched, paused, resumed and cancelled while its curves grow."
-        )
-        st.page_link("pages/compare/page.py", label="Ask for a study in Methods", icon=":material/science:")
+def _open_study(number: int) -> None:
+    st.session_state[state.STUDY] = number
+    st.query_params["job"] = str(number)
+    st.query_params[state.PART] = "studies"
 
 
 def _follow(ws: Workspace, number: int, ended: bool) -> None:
@@ -90,7 +104,6 @@ def _draw_progress(ws: Workspace, job: Job, progress: StudyProgress, ahead: int)
                 "Go on", key="go on", help=tip, on_click=_resume_study, args=(ws, StudySpec.from_json(job.spec))
             ):
                 st.rerun()  # the whole page, not this fragment
-        st.page_link("pages/compare/page.py", label="Compare the rankings in Methods", icon=":material/show_chart:")
         with st.popover("Copy command", icon=":material/terminal:"):
             for verb in ("pause", "resume", "cancel"):
                 st.code(cli_command.line(ws, "jobs", verb, job.id), language="bash", wrap_lines=True)
@@ -105,8 +118,7 @@ def _resume_study(ws: Workspace, spec: dict) -> None:
     except UserError as error:
         state.set_error(error)
         return
-    st.session_state[state.STUDY] = number
-    st.query_params["job"] = str(number)
+    _open_study(number)
 
 
 def _draw_curves(ws: Workspace, job: Job, progress: StudyProgress) -> None:

@@ -1,47 +1,53 @@
-"""What was asked before: the jobs of this data set, and the supports found for the target."""
+"""The drawer's history: the jobs about this target, and the supports found for it."""
 
 import streamlit as st
 
 from attribution import Workspace
 from attribution.store.queue import Job
 from attribution.store.results import ResultStore
-from pages.brittleness import kept_answers, question, text
+from pages.debug import kept_answers, question
+from pages.debug import verdict_text as text
 from pages.ui import format as write
 from pages.ui import job_buttons, model_choice, state
 
-LISTED, MOST = 8, 100  # jobs listed at first, and at most
-ALL_JOBS = "all jobs"  # key of the toggle
+MOST = 200  # newest jobs of the data set that are looked through
 
 
-def draw_jobs(ws: Workspace, store: ResultStore) -> None:
+def draw(ws: Workspace, target: int) -> None:
+    """The panel."""
+    _draw_jobs(ws, target)
+    with ResultStore.for_workspace(ws) as store:
+        _draw_supports(ws, store, target)
+
+
+def _draw_jobs(ws: Workspace, target: int) -> None:
     """The jobs, newest first, drawn again every other second while one is at work."""
-    st.markdown("##### History")
-    polled = store.has_open_jobs()
+    st.subheader("Jobs of this target", anchor=False)
+    with ResultStore.for_workspace(ws) as store:
+        polled = store.has_open_jobs()
 
     @st.fragment(run_every="2s" if polled else None)
     def draw_now():
         with ResultStore.for_workspace(ws) as own_store:
-            count, busy = own_store.count_jobs(), own_store.has_open_jobs()
-            listed = own_store.jobs(MOST if st.session_state.get(ALL_JOBS) else LISTED)
+            busy, listed = own_store.has_open_jobs(), own_store.jobs(MOST)
         if busy and not polled:
             st.rerun()
+        listed = [job for job in listed if job.spec.get("target") == target]
         if not listed:
-            st.caption("No job yet. What is asked for here, in Explore or on the command line stays listed here.")
+            st.caption("No job yet. What is asked for here or on the command line stays listed here.")
         for job in listed:
             _job(ws, job)
-        if count > LISTED:
-            st.toggle(f"All {count}" if count <= MOST else f"The newest {MOST} of {write.count(count)}", key=ALL_JOBS)
         if busy:
             job_buttons.ensure_runner(ws)
 
     draw_now()
 
 
-def draw_supports(ws: Workspace, store: ResultStore, target: int) -> None:
+def _draw_supports(ws: Workspace, store: ResultStore, target: int) -> None:
     """The supports found for this target under all rankings, smallest first; each is a button that opens its trace."""
     rows = [row for row in kept_answers.all_answers(ws, store) if row["target"] == target]
     if rows:
-        st.markdown("##### Supports found for this target")
+        st.subheader("Smallest sets found", anchor=False)
     for row in sorted(rows, key=lambda row: (row["kind"] != "remove", row["answer"]["support"] or 10**6)):
         _support(ws, row)
 
@@ -69,8 +75,8 @@ def _job(ws: Workspace, job: Job) -> None:
 def _support(ws: Workspace, row: dict) -> None:
     answer = row["answer"]
     word, _ = text.support_verdict(ws, row["target"], row["ranking"], row["kind"], answer)
-    source = "shipped study" if row["shipped"] else f"found {write.date_time(row['created'])}"
-    status = ", unstable" if answer["status"] == "unstable" else ""
+    source = "bundled study" if row["shipped"] else f"found {write.date_time(row['created'])}"
+    status = ", approximate" if answer["status"] == "unstable" else ""
     status += f" · {row['protocol']}" if row["protocol"] != "default" else ""
     values = {
         state.TEST: question.SEARCH,

@@ -15,6 +15,7 @@ from attribution import Workspace
 from attribution.audit import detectors, review_queue
 from attribution.audit.decision_log import DecisionLog
 from attribution.audit.decisions import DECISIONS
+from pages.ui import state
 from tests import tiny
 from tests.browser import serving
 
@@ -56,7 +57,7 @@ def saved(page):
     expect(deck(page).get_by_role("status")).to_have_text("saved", timeout=SAVED)
 
 
-def opened(page, shapes, path="/audit"):
+def opened(page, shapes, path="/labels"):
     serving.open_page(page, shapes.url + path)
     expect(deck(page).locator(".big, .tile").first).to_be_visible()
     return page
@@ -127,10 +128,10 @@ def test_a_whole_audit_by_keyboard_and_what_is_taken_home(page, shapes, ws, erro
     opened(page, shapes)
     number = page.get_by_role("button", name="New queue")
     number.click()
-    page.get_by_label("At most so many images").fill("6")
-    page.get_by_label("At most so many images").press("Enter")
+    page.get_by_label("Maximum number of images").fill("6")
+    page.get_by_label("Maximum number of images").press("Enter")
     page.get_by_text("Random controls", exact=True).click()
-    page.get_by_role("button", name="Make the queue").click()
+    page.get_by_role("button", name="Create queue").click()
     expect(page.get_by_role("combobox", name="Queue")).to_have_value("2 · knn-moco · 7 images · controls")
     expect(deck(page).get_by_text("0 of 7 decided")).to_be_visible()
     items, controls = queue(ws, 2).items, queue(ws, 2).controls
@@ -140,10 +141,10 @@ def test_a_whole_audit_by_keyboard_and_what_is_taken_home(page, shapes, ws, erro
     expect(deck(page).get_by_label(f"training image {items[0]},")).to_be_visible()
     for at in range(7):
         page.keyboard.press("0" if at == bar else "Enter")
-    expect(deck(page).get_by_text("The end of this queue.")).to_be_visible()
+    expect(deck(page).get_by_text("End of this queue.")).to_be_visible()
     page.keyboard.press("u")  # the last one was a slip
     expect(deck(page)).to_have_attribute("data-at", "6")
-    expect(deck(page).get_by_text("not decided")).to_be_visible()
+    expect(deck(page).get_by_text("Not decided yet")).to_be_visible()
     page.keyboard.press("y")
     page.keyboard.press("u")
     page.keyboard.press("x")
@@ -151,7 +152,7 @@ def test_a_whole_audit_by_keyboard_and_what_is_taken_home(page, shapes, ws, erro
     page.keyboard.press("k")
     page.keyboard.press("s")  # thinks again about the sixth
     page.keyboard.press("h")
-    expect(deck(page).get_by_role("region", name="keys")).to_contain_text("the given label is right")
+    expect(deck(page).get_by_role("region", name="keys")).to_contain_text("keep the label")
     page.keyboard.press("x")  # nothing is decided behind the help
     page.keyboard.press("h")
     expect(deck(page).get_by_role("region", name="keys")).to_have_count(0)
@@ -164,12 +165,12 @@ def test_a_whole_audit_by_keyboard_and_what_is_taken_home(page, shapes, ws, erro
     changed, n = [i for i in items if expected[i][0] in ("relabel", "remove")], 6
     wrong = sum(not control for item, control in zip(items, controls) if item in changed)
     judged = n - (not controls[5])
-    expect(deck(page).locator(".bar")).to_contain_text(f"{wrong} of {judged} wrong so far")
+    expect(deck(page).locator(".bar")).to_contain_text(f"{wrong} of {judged} suspects mislabeled")
 
-    page.get_by_role("radio", name="take home").click()
+    page.get_by_role("radio", name="2 Export").click()
     expect(page.get_by_role("option", name="Dot → Bar")).to_be_visible()
     with page.expect_download() as download:
-        page.get_by_role("button", name="Download all").click()
+        page.get_by_role("button", name="Download all files").click()
     archive = zipfile.ZipFile(io.BytesIO(download.value.path().read_bytes()))
     lines = csv.DictReader(io.TextIOWrapper(archive.open("corrections.csv"), "utf-8"))
     rows = {int(row["image"]): row for row in lines}
@@ -197,11 +198,11 @@ def test_a_whole_audit_by_keyboard_and_what_is_taken_home(page, shapes, ws, erro
     # A click on a picture leads back to it.
     page.get_by_role("option", name="Dot → Bar").click()
     expect(deck(page).get_by_label("training image 3,")).to_be_visible()
-    expect(deck(page).get_by_text("→ it is Bar")).to_be_visible()
+    expect(deck(page).get_by_text("→ label changed to Bar")).to_be_visible()
 
 
 def test_a_wall_is_marked_and_accepted_and_undone_at_once(page, shapes, ws, errors):
-    opened(page, shapes, "/audit?mode=wall")
+    opened(page, shapes, "/labels?mode=wall")
     items = queue(ws).items
     page.keyboard.press("Space")
     page.keyboard.press("ArrowRight")
@@ -219,21 +220,56 @@ def test_a_wall_is_marked_and_accepted_and_undone_at_once(page, shapes, ws, erro
     expect(deck(page).locator(".tile[aria-selected=true]")).to_have_count(50)
     page.keyboard.press("*")
     expect(deck(page).locator(".tile[aria-selected=true]")).to_have_count(0)
-    deck(page).get_by_role("button", name="accept all suggestions").click()
+    accept = deck(page).get_by_role("button", name="Accept all 50 suggestions")
+    accept.click()
+    question = deck(page).get_by_role("alertdialog")
+    expect(question).to_contain_text("Decide all 50 images shown?")
+    page.keyboard.press("x")  # nothing else is done before it is answered
+    page.keyboard.press("n")
+    expect(question).to_have_count(0)
+    assert standing(ws) == {}
+    accept.click()
+    page.keyboard.press("y")
     saved(page)
     assert len(standing(ws)) == 50 and standing(ws)[3] == ("relabel", 0)
     assert sum(action == "relabel" for action, _ in standing(ws).values()) == sum(
         a != b for a, b in zip(queue(ws).suggestions, ws.train_labels[items])
     )
+    page.reload()
+    serving.settle(page)
+    saved(page)
+    page.keyboard.press("u")  # one key made them, and one takes all of them back, after a reload, too
+    saved(page)
+    assert standing(ws) == {}
+
+
+def test_on_a_wall_a_key_with_nothing_marked_decides_nothing_unseen(page, shapes, ws, errors):
+    opened(page, shapes, "/labels?mode=wall")
+    items = queue(ws).items
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("x")  # marks the image in the frame
+    expect(deck(page).locator(".tile[aria-selected=true]")).to_have_count(1)
+    expect(deck(page).get_by_text(f"Image {items[1]} is marked")).to_be_visible()
+    assert entries(ws) == []
+    page.keyboard.press("x")
+    saved(page)
+    assert standing(ws) == {items[1]: ("remove", None)}
+    page.set_viewport_size({"width": 700, "height": 700})
+    page.keyboard.press("a")
+    text = deck(page).get_by_role("alertdialog").inner_text()
+    counts = re.search(r"Decide all (\d+) images shown\? (\d+) are below the scroll", text)
+    assert counts and int(counts[1]) == 49 and 0 < int(counts[2]) < 49, text
+    page.keyboard.press("Escape")
+    assert len(entries(ws)) == 1
 
 
 def test_blind_hides_the_suggestion_until_it_is_decided(page, shapes, ws, errors):
     opened(page, shapes)
     page.get_by_role("button", name="New queue").click()
-    page.get_by_text("Blind", exact=True).click()
-    page.get_by_role("button", name="Make the queue").click()
+    page.get_by_text("Hide suggestions", exact=True).click()
+    page.get_by_role("button", name="Create queue").click()
     expect(page.get_by_role("combobox", name="Queue")).to_have_value("2 · knn-moco · 50 images · blind")
-    expect(deck(page).get_by_text("suggestion hidden until you decide")).to_be_visible()
+    expect(deck(page).get_by_text("Suggestion hidden until you decide")).to_be_visible()
     expect(deck(page).locator(".suggested, .place")).to_have_count(0)
     page.keyboard.press("a")  # there is nothing to accept yet
     expect(deck(page)).to_have_attribute("data-at", "0")
@@ -244,29 +280,117 @@ def test_blind_hides_the_suggestion_until_it_is_decided(page, shapes, ws, errors
 
 
 def test_two_people_do_not_overwrite_each_other(page, shapes, ws, browser, errors):
-    ann, bob = opened(page, shapes, "/audit?who=Ann"), serving.new_page(browser)
-    opened(bob, shapes, "/audit?who=Bob")
-    items = queue(ws).items
-    bob.route("**/*", lambda route: route.continue_())
+    ann, bob = opened(page, shapes, "/labels?who=Ann"), serving.new_page(browser)
+    opened(bob, shapes, "/labels?who=Bob")
+    first, second = queue(ws).items[:2]
     ann.keyboard.press("0")
-    bob.keyboard.press("x")  # he has not seen hers, or hardly
     saved(ann)
+    expect(deck(bob).get_by_text("1 of 50 decided")).to_be_visible(timeout=SAVED)
+    bob.keyboard.press("x")  # what has been decided while he looks at it, he is asked about
+    question = deck(bob).get_by_role("alertdialog")
+    expect(question).to_contain_text("Ann decided this image in another tab")
+    bob.keyboard.press("n")
+    expect(deck(bob)).to_have_attribute("data-at", "0")
+    assert len(entries(ws)) == 1
+    bob.keyboard.press("x")
+    bob.keyboard.press("y")
     saved(bob)
-    ann.keyboard.press("k")
-    bob.keyboard.press("k")
-    log = entries(ws)
-    assert [(one.who, one.item) for one in log] == [("Ann", items[0]), ("Bob", items[0])] or log[1].seen == log[0].id
-    if log[1].seen < log[0].id:  # else he knew, and took it in hand
-        for one in (ann, bob):
-            expect(deck(one).get_by_text("Two answers.")).to_be_visible(timeout=SAVED)
-            expect(deck(one).get_by_role("button", name="1 with two answers")).to_be_visible()
-        ann.keyboard.press("1")
-        saved(ann)
-        expect(deck(bob).get_by_text("Two answers.")).to_have_count(0, timeout=SAVED)
-    ann.keyboard.press("s")  # what she decides, he sees
+    assert standing(ws)[first] == ("remove", None) and len(entries(ws)) == 2
+
+    # What one has not seen of the other stands as a conflict, on both screens, until one of them settles it.
+    ann.keyboard.press("s")
     saved(ann)
-    expect(deck(bob).get_by_text(re.compile("[23] of 50 decided"))).to_be_visible(timeout=SAVED)
+    with DecisionLog.of(ws) as log:
+        log.append([{"uid": "late", "item": second, "action": "remove", "seen": 0}], "Bob", "his other tab", 1)
+    ann.keyboard.press("k")
+    for one in (ann, bob):
+        expect(deck(one).get_by_text("Conflicting decisions.")).to_be_visible(timeout=SAVED)
+        expect(deck(one).get_by_role("button", name="1 conflict")).to_be_visible()
+    ann.keyboard.press("1")
+    saved(ann)
+    expect(deck(bob).get_by_text("Conflicting decisions.")).to_have_count(0, timeout=SAVED)
     bob.context.close()
+
+
+def test_two_tabs_under_one_name_are_warned_and_told_apart(page, shapes, ws, errors):
+    """Also where one is a copy of the other: a browser copies what the first one keeps."""
+    opened(page, shapes, "/labels?who=Ann")
+    page.keyboard.press("s")
+    saved(page)
+    expect(deck(page).get_by_role("alert")).to_have_count(0)
+    with page.context.expect_page() as copied:
+        page.evaluate("window.open(location.href)")
+    copy = copied.value
+    serving.settle(copy)
+    warning = deck(copy).get_by_role("alert")
+    expect(warning).to_contain_text("Another tab has decided as Ann in the last 5 minutes.", timeout=SAVED)
+    warning.get_by_role("button", name="OK").click()
+    expect(warning).to_have_count(0)
+    copy.keyboard.press("x")
+    saved(copy)
+    expect(deck(page).get_by_role("alert")).to_be_visible(timeout=SAVED)
+    first, second = entries(ws)
+    assert first.client != second.client and {first.who, second.who} == {"Ann"}
+    assert first.uid.startswith(first.client[:12]) and second.uid.startswith(second.client[:12])
+    page.keyboard.press("x")  # on the image that the other tab has just removed: the same decision changes nothing
+    expect(deck(page).get_by_role("alertdialog")).to_have_count(0)
+    page.keyboard.press("k")
+    expect(deck(page).locator(".stands")).to_contain_text("removed from training by Ann")
+    copy.close()
+
+
+def test_ten_labels_are_cleaned_and_exported_without_a_mouse(page, shapes, ws, errors):
+    opened(page, shapes)
+    for key in ("a", "Enter", "x", "s", "a", "Enter", "1", "a", "x", "Enter"):
+        page.keyboard.press(key)
+    page.keyboard.press("e")
+    expect(page.get_by_role("heading", name="Export files")).to_be_visible()
+    expect(page).to_have_url(re.compile("step=2"))
+    with page.expect_download() as download:
+        page.keyboard.press("d")
+    archive = zipfile.ZipFile(io.BytesIO(download.value.path().read_bytes()))
+    rows = list(csv.DictReader(io.TextIOWrapper(archive.open("corrections.csv"), "utf-8")))
+    assert {int(row["image"]) for row in rows} == set(queue(ws).items[:10])
+    assert page.evaluate("document.activeElement.tagName") == "BODY", "nothing was clicked to get here"
+
+
+def test_the_steps_are_reached_by_tab_too(page, shapes, ws, errors):
+    opened(page, shapes)
+    page.keyboard.press("x")
+    saved(page)
+    for _ in range(25):
+        page.keyboard.press("Shift+Tab")
+        focused = page.evaluate("document.activeElement.matches('[role=radio]') && document.activeElement.textContent")
+        if focused in (state.REVIEW_STEP, state.EXPORT_STEP):
+            break
+    assert focused in (state.REVIEW_STEP, state.EXPORT_STEP)
+    if focused == state.REVIEW_STEP:
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Export files")).to_be_visible()
+
+
+@pytest.mark.parametrize("size", [(390, 844), (640, 450)], ids=["telephone", "200 %"])
+@pytest.mark.parametrize("mode", ["one image", "wall"])
+def test_on_a_narrow_page_nothing_is_cut_and_labels_stand_in_a_line(page, shapes, ws, errors, size, mode):
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    opened(page, shapes, f"/labels?mode={mode}")
+    assert page.evaluate("document.querySelector('.stMain').scrollWidth") <= size[0]
+    inside = deck(page).evaluate("node => [node.scrollWidth, node.clientWidth]")
+    assert inside[0] <= inside[1], inside
+    if mode == "one image":
+        for label in deck(page).locator(".labels b").all():
+            assert label.bounding_box()["height"] < 40
+
+
+@pytest.mark.parametrize(("old", "step"), [
+    ("/audit", "1 Review"), ("/audit?audit=queue", "1 Review"), ("/audit?audit=take+home", "2 Export"),
+    ("/labels?audit=take+home", "2 Export"), ("/audit?audit=was+it+worth+it&who=Ann", "3 Measure the benefit"),
+])  # fmt: skip
+def test_old_links_lead_to_the_right_step(page, shapes, ws, old, step):
+    serving.open_page(page, shapes.url + old)
+    expect(page.get_by_role("radio", name=step)).to_be_checked()
+    assert "/labels" in page.url and "audit=" not in page.url
 
 
 def frozen(shapes, wanted=True):
@@ -288,13 +412,13 @@ def test_what_is_not_sent_yet_goes_into_the_queue_it_was_decided_in(page, shapes
     with DecisionLog.of(ws) as log:
         spec = review_queue.queue_spec(ws, size=3)
         log.add_queue(spec, queue(ws).items[:3][::-1], [False] * 3, [0] * 3, [0] * 3, "me")
-    opened(page, shapes, "/audit?queue=1")
+    opened(page, shapes, "/labels?queue=1")
     ways = [
         lambda: choose(page, "2 · knn-moco"),
         lambda: choose(page, "1 · knn-moco"),
         lambda: page.get_by_role("radio", name="wall").evaluate("node => node.click()"),
         lambda: page.get_by_role("radio", name="one image").evaluate("node => node.click()"),
-        lambda: page.get_by_role("radio", name="take home").evaluate("node => node.click()"),
+        lambda: page.get_by_role("radio", name="2 Export").evaluate("node => node.click()"),
     ]
     expected = []
     for n, away in enumerate(ways):
@@ -322,7 +446,7 @@ def test_what_is_not_sent_yet_goes_into_the_queue_it_was_decided_in(page, shapes
                 f"{len({item for item, _ in expected})}decided", timeout=SAVED
             )
         assert [(one.item, one.queue) for one in entries(ws)] == expected
-    page.get_by_role("radio", name="queue", exact=True).click()
+    page.get_by_role("radio", name="1 Review").click()
     saved(page)
     page.keyboard.press("u")  # and can be taken back
     saved(page)
@@ -364,7 +488,7 @@ def test_a_message_that_is_dropped_as_the_view_changes_is_sent_again(page, shape
     frozen(shapes)
     page.keyboard.press("x")
     page.keyboard.press("s")  # waits for an answer to the first
-    page.get_by_role("radio", name="take home").evaluate("node => node.click()")
+    page.get_by_role("radio", name="2 Export").evaluate("node => node.click()")
     frozen(shapes, False)
     expect(page.locator(".lu-facts")).to_contain_text("2decided", timeout=SAVED)
     assert len(entries(ws)) == 2
@@ -391,7 +515,7 @@ def test_a_server_that_comes_back_is_sent_what_it_missed(page, ws, tmp_path, err
 def test_an_answer_takes_no_click_and_no_place(page, shapes, ws, errors):
     """What the server says is drawn at once, but not under a button that is held, and a wall stays where it is."""
     opened(page, shapes)
-    box = deck(page).get_by_role("button", name="unsure").bounding_box()
+    box = deck(page).get_by_role("button", name="Unsure").bounding_box()
     page.mouse.move(box["x"] + 20, box["y"] + 10)
     for _ in range(6):
         page.mouse.down()
@@ -437,7 +561,7 @@ def test_keys_do_the_same_on_other_keyboards_and_whatever_has_the_focus(page, sh
     page.keyboard.press("h")
     page.keyboard.press("Enter")  # no button has the focus after the help
     expect(deck(page)).to_have_attribute("data-at", "6")
-    undo = deck(page).get_by_role("button", name="undo")
+    undo = deck(page).get_by_role("button", name="Undo")
     undo.focus()
     for _ in range(8):  # more often than there is something to undo
         page.keyboard.press("Enter")
@@ -446,14 +570,14 @@ def test_keys_do_the_same_on_other_keyboards_and_whatever_has_the_focus(page, sh
     expect(undo).to_be_focused()
 
     page.get_by_role("button", name="New queue").click()
-    page.get_by_role("button", name="Make the queue").wait_for()
+    page.get_by_role("button", name="Create queue").wait_for()
     page.keyboard.press("x")  # there is something else in front
     page.keyboard.press("Escape")
     with DecisionLog.of(ws) as log:
         log.add_queue(review_queue.queue_spec(ws, size=1), queue(ws).items[:1], [False], [0], [0], "me")
-    opened(page, shapes, "/audit?queue=1")
+    opened(page, shapes, "/labels?queue=1")
     page.get_by_role("combobox", name="Queue").click()
-    page.get_by_role("option", name="2 · knn-moco · 1 images").click()
+    page.get_by_role("option", name="2 · knn-moco · 1 image").click()
     expect(deck(page).get_by_text("0 of 1 decided")).to_be_visible()
     page.keyboard.press("x")  # whoever has chosen a queue goes on with its keys
     expect(deck(page).get_by_text("All of its images are decided.")).to_be_visible()
@@ -468,7 +592,7 @@ def test_the_address_names_the_queue(page, shapes, ws, errors):
         log.add_queue(review_queue.queue_spec(ws, size=3), queue(ws).items[:3], [False] * 3, [0] * 3, [0] * 3, "Ann")
     page.reload()
     expect(page.get_by_role("combobox", name="Queue")).to_have_value("1 · knn-moco · 50 images")
-    opened(page, shapes, f"/audit?queue=1&image={queue(ws).items[7]}")
+    opened(page, shapes, f"/labels?queue=1&image={queue(ws).items[7]}")
     expect(deck(page)).to_have_attribute("data-at", "7")
     page.get_by_role("combobox", name="Queue").click()
     page.get_by_role("option", name="2 · knn-moco").click()
@@ -525,5 +649,5 @@ def test_over_ten_classes_are_typed(page, tmp_path, monkeypatch, errors):
         log = entries(ws)
         given = ws.train_labels[queue(ws).items[1]]
         assert [one.label for one in log] == [12, None if given == 2 else 2, 990]
-        page.get_by_role("radio", name="take home").click()
+        page.get_by_role("radio", name="2 Export").click()
         expect(page.get_by_role("option", name="kind 990")).to_be_visible()

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 from attribution.experiments import study_progress
 from attribution.experiments.study import Study
-from pages.brittleness import study_text
+from pages.data import study_text
 from pages.ui import format as write
 
 

@@ -4,7 +4,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from attribution.export import palette
-from pages.brittleness import text
+from pages.debug import verdict_text as text
 
 
 def share_wrong(probe: dict, label: int) -> tuple[float, bool | None]:

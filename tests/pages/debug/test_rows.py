@@ -1,0 +1,48 @@
+"""Which rankings are rows, and how the rows are asked for: the table of them, its sets, and links."""
+
+import pytest
+
+from pages.debug import row_picker
+from pages.ui import state
+from tests.pages.page import open_page
+
+
+def test_the_table_has_each_ranking_once(ws):
+    drawn = row_picker.grid(ws)
+    assert drawn["columns"] == ["moco", "other"]
+    cells = [(row["method"], dict(zip(drawn["columns"], row["cells"]))) for row in drawn["rows"]]
+    assert ("L2", {"moco": "l2-moco", "other": None}) in cells
+    assert ("TRAK", {"moco": None, "other": "trak-10"}) in cells
+    placed = [name for row in drawn["rows"] for name in row["cells"] if name]
+    assert sorted(placed) == sorted(ws.rankings())
+
+
+def test_sets_of_rows(ws):
+    sets = {one["name"]: one["rankings"] for one in row_picker.grid(ws)["presets"]}
+    assert sets["Everything"] == ws.rankings()
+    assert sets["As in the paper"] == ["esvm-moco", "l2-moco", "trak-10", "random"]
+    assert set(sets["All similarity"]) == {name for name in ws.rankings() if ws.ranking(name).conditioned} | {
+        "signed-moco"
+    }
+    assert "trak-10" not in sets["Influence"] and sets["Influence"][-1] == "random"
+    methods = [ws.ranking(name).method for name in sets["One of each method"]]
+    assert len(set(methods)) == len(methods) == len({ws.ranking(name).method for name in ws.rankings()})
+
+
+@pytest.mark.parametrize("said", ["predicted", "prediction"])
+def test_a_link_may_call_the_prediction_as_before(said):
+    app = open_page(target="1", explain=said)
+    assert not app.exception and not app.warning
+    explain = app.button_group(key=state.EXPLAIN)
+    assert explain.value == "predicted" and explain.options == ["true label", "prediction"]
+
+
+def test_a_room_full_of_people_sees_larger_type():
+    def style(app):
+        return " ".join(element.proto.body for element in app.get("html"))
+
+    app = open_page(present="1")
+    assert "html { font-size" in style(app)
+    app.number_input(key=state.TARGET).set_value(2).run()
+    assert "html { font-size" in style(app)
+    assert "html { font-size" not in style(open_page())
