@@ -34,9 +34,8 @@ def test_a_set_is_kept_opened_and_deleted(drawn):
     app = open_page(session={state.MAP_SET: ([3, 7], [2])}, target="1", picker="map")
     assert not app.exception and "2 training images (1 Box <b>, 1 Dot) and 1 validation image" in texts(app)
     app.button(key="remove set").click().run()
-    assert (
-        not app.exception and app.text_input(key=state.IDS).value == "3, 7" and app.query_params["panel"] == ["verdict"]
-    )
+    assert not app.exception and "verdict" in app.query_params["panel"]
+    assert app.text_input(key=state.IDS).value == "3, 7"
     app.button(key="keep set").click().run()
     assert "is no name for a set" in texts(app)
     app.text_input(key=state.SET_NAME).set_value("odd ones").run()
