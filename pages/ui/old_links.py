@@ -73,10 +73,16 @@ def _workspace(pairs: Pairs) -> tuple[str, Pairs]:
     return "data", pairs
 
 
+def _map(pairs: Pairs) -> tuple[str, Pairs]:
+    """It is a view of Debug's picker, under the same parameters."""
+    return "", [(state.PICKER, "map"), *pairs]
+
+
 ROOMS = {
     "explore": _explore,
     "brittleness": _brittleness,
     "methods": _methods,
     "audit": _audit,
     "workspace": _workspace,
+    "map": _map,
 }

@@ -25,6 +25,10 @@ MOVED = {
         "audit=queue&queue=2&mode=wall": "./labels?step=1+Review&queue=2&mode=wall",
         "audit=else": "./labels?audit=else",
     },
+    "map": {
+        "": "./?picker=map",
+        "features=moco&target=1&k=3&ranking=trak-10": "./?picker=map&features=moco&target=1&k=3&ranking=trak-10",
+    },
     "workspace": {"": "./data", "model=fast94": "./data?model=fast94"},
 }
 
