@@ -23,3 +23,14 @@ def test_a_page_says_that_the_images_have_changed(ws, monkeypatch, page):
 
 def test_the_workspace_page_says_since_when_they_are_compared(ws):
     assert "created before Lineup recorded all images" in texts(open_page("data"))
+
+
+def test_the_key_of_caches_changes_with_what_is_recorded_of_a_part(ws):
+    key = theme.cache_key(ws)
+    assert theme.cache_key(ws) == key and len(key) < 100
+    ws.record_part("rankings/trak-10", {**ws.manifest["parts"]["rankings/trak-10"], "description": "another"})
+    changed = theme.cache_key(ws)
+    assert changed != key
+    ws.manifest["parts"]["rankings/trak-10"]["description"] = "in place"
+    assert theme.cache_key(ws) not in (key, changed)
+    assert theme.cache_key(ws.with_model("head-moco")) != theme.cache_key(ws)
