@@ -67,7 +67,7 @@ def test_what_is_done_stays_until_its_result_was_shown_and_moves_nothing(page, s
     page.wait_for_timeout(1000)
     page.evaluate("window.shifted = 0")
     jobs.resume(ws, number)
-    expect(chip(page)).to_contain_text("1 job done: show result", timeout=SOON)
+    expect(chip(page)).to_contain_text("1 job done · show result", timeout=SOON)
     assert page.evaluate("window.shifted") < 0.01
     chip(page).click()
     page.get_by_test_id("stPopoverBody").get_by_role("link", name="Show result").click()
