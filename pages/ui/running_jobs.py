@@ -125,11 +125,11 @@ def chip_label(tasks: list[Task]) -> str:
     is little room."""
     shares = [part for task in tasks if (part := share_done(task)) is not None]
     left = [seconds_left(task) for task in tasks]
-    what = f"{write.counted(len(tasks), 'job')} {_state_of(tasks)}"
+    number, what = write.counted(len(tasks), "job"), _state_of(tasks)
     if not shares:
-        return what
+        return f"{number} *{what}*"
     rest = "" if None in left else f" *· about {roughly(sum(left))} left*"
-    return f"*{what} ·* {write.percent(sum(shares) / len(shares), 0)}{rest}"
+    return f"*{number} {what} ·* {write.percent(sum(shares) / len(shares), 0)}{rest}"
 
 
 def _state_of(tasks: list[Task]) -> str:

@@ -87,7 +87,7 @@ def test_it_stands_beside_the_other_things_of_the_header(page, shapes, ws, width
     expect(chip(page)).to_be_visible()
     box = chip(page).bounding_box()
     others = page.locator(
-        ".st-key-model-choice [data-testid=stSelectbox], [data-testid=stMainMenu], header a, header img"
+        ".st-key-model-choice [data-testid=stSelectbox], [data-testid=stMainMenu], [data-testid=stExpandSidebarButton], header a, header img"
     )
     for one in [other.bounding_box() for other in others.all() if other.is_visible()]:
         apart = box["x"] + box["width"] <= one["x"] + 1 or one["x"] + one["width"] <= box["x"] + 1
