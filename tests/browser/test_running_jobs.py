@@ -86,9 +86,8 @@ def test_it_stands_beside_the_other_things_of_the_header(page, shapes, ws, width
     serving.open_page(page, shapes.url + "/labels")
     expect(chip(page)).to_be_visible()
     box = chip(page).bounding_box()
-    others = page.locator(
-        ".st-key-model-choice [data-testid=stSelectbox], [data-testid=stMainMenu], [data-testid=stExpandSidebarButton], header a, header img"
-    )
+    header = ("[data-testid=stMainMenu]", "[data-testid=stExpandSidebarButton]", "header a", "header img")
+    others = page.locator(", ".join([".st-key-model-choice [data-testid=stSelectbox]", *header]))
     for one in [other.bounding_box() for other in others.all() if other.is_visible()]:
         apart = box["x"] + box["width"] <= one["x"] + 1 or one["x"] + one["width"] <= box["x"] + 1
         assert apart or one["y"] >= box["y"] + box["height"] or one["y"] + one["height"] <= box["y"], (box, one)

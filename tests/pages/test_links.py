@@ -18,7 +18,7 @@ LINKS = {
     "brittleness": ["target kind ranking k test protocol job", "view=studies job", "test=chosen+images ids view"],
     "compare": ["tab calibrated studied measure target", "tab=algorithms target", "tab=agreement measure"],
     "map": ["features target ranking k"],
-    "labels": ["queue audit mode who", "audit=queue image queue=1", "audit=corrections who"],
+    "labels": ["queue step audit mode who", "step=1+Review image queue=1", "audit=corrections who"],
     "data": ["target k who"],
 }
 ODD = {
