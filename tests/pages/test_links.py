@@ -22,9 +22,8 @@ LINKS = {
         "panel=verdict test=chosen+images ids",
         "panel=image image",
     ],
-    "brittleness": ["view=studies job"],
     "compare": ["tab calibrated studied measure target", "tab=algorithms target", "tab=agreement measure"],
-    "labels": ["queue audit mode who", "audit=queue image queue=1", "audit=corrections who"],
+    "labels": ["queue step audit mode who", "step=1+Review image queue=1", "audit=corrections who"],
     "data": ["target k who", "part", "part=studies job", "part=import job"],
 }
 ODD = {
