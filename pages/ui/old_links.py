@@ -16,6 +16,24 @@ ROOMS = {
     "audit": "labels",
     "workspace": "data",
 }
+#: old tab of Methods -> the parameters that open it in Compare
+COMPARE_TABS = {
+    "supports": {"tab": "Summary"},
+    "lds": {"tab": "Summary"},
+    "agreement": {"tab": "Agreement"},
+    "cost": {"tab": "Cost"},
+    "compute": {"tab": "Cost"},
+    "calibration": {"tab": "Advanced", "topic": "Calibration"},
+    "features": {"tab": "Advanced", "topic": "Features"},
+    "algorithms": {"tab": "Advanced", "topic": "Algorithms"},
+    "models": {"tab": "Advanced", "topic": "Two models"},
+    "checks": {"tab": "Advanced", "topic": "Checks"},
+}
+
+
+def compare_parameters(parameters: dict[str, str]) -> dict[str, str]:
+    """The parameters of Compare that show what these showed, with an old tab's name in its new form."""
+    return {**parameters, **COMPARE_TABS.get(parameters.get("tab", ""), {})}
 
 
 def new_address(path: str, query: str) -> str | None:
@@ -25,6 +43,8 @@ def new_address(path: str, query: str) -> str | None:
     if path not in ROOMS:
         return None
     pairs = parse_qsl(query, keep_blank_values=True)
+    if ROOMS[path] == "compare":
+        pairs = list(compare_parameters(dict(pairs)).items())
     return f"./{ROOMS[path]}" + (f"?{urlencode(pairs)}" if pairs else "")
 
 

@@ -28,7 +28,7 @@ def form(ws: Workspace, study: Study) -> None:
         most,
         min(TARGETS, most),
         key=state.STUDY_TARGETS,
-        help="Stable ones; for repairs those that at most 1 of 10 base models reads right. A "
+        help="Those on which the models agree; for repairs those that at most 1 of 10 base models reads right. A "
         "larger study holds the smaller one: its first targets are the same.",
     )
     rankings = st.pills(
@@ -81,8 +81,8 @@ def progress(ws: Workspace, study: Study, selected: bool) -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             job_buttons.draw(ws, job, "study")
             st.page_link(
-                "pages/brittleness/page.py",
-                label="Watch it in Brittleness",
+                "pages/data/page.py",
+                label="Watch it in Data & jobs",
                 icon=":material/monitoring:",
                 query_params={"job": str(job.id)},
             )
