@@ -162,8 +162,8 @@ def _sections(workspace: Workspace, store: ResultStore, target: int, supports: l
             "Supports measured for this target",
             [tables.supports_table(workspace, supports)],
             "The shortest tested prefix of a ranking whose removal, or relabelling, flips the target (of a repair: "
-            "puts it right): an upper bound of the smallest such set. An unstable one changed its verdict with fresh "
-            "seeds.",
+            "puts it right): an upper bound of the smallest such set. ≈ is an approximate one: it changed its verdict "
+            "with fresh seeds.",
         )
     if answers := tables.retrainings_of(workspace, store, target):
         yield section(
