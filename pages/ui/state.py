@@ -52,8 +52,9 @@ K_MAX = "k max"
 DISJOINT = "disjoint"
 WITH_NEAR_DUPLICATES = "with near-duplicates"
 
-# Of Methods; the first two, OTHER_MODEL, CALIBRATED and STUDY_PROTOCOL are bound to the address bar.
+# Of Compare; the first three, OTHER_MODEL, CALIBRATED and STUDY_PROTOCOL are bound to the address bar.
 TAB = "tab"
+TOPIC = "topic"
 MEASURE = "measure"
 ONE_RANKING = "one ranking"
 OTHER_RANKING = "other ranking"
