@@ -194,7 +194,7 @@ def open_arrays(path: Path) -> dict[str, FileArray]:
         ) from None
     if not arrays:
         raise UserError(f"{path} holds no array of numbers; save the scores as one tensor")
-    size = max(check_file(path), MAX_UNPACKED * check_file(path) * (read is _npz))
+    size = check_file(path) * (MAX_UNPACKED if read is _npz else 1)
     for array in arrays.values():
         if array.bits.nbytes > size:  # one number that torch repeats
             raise UserError(f"{path} has fewer numbers than {shape_text(array.shape)}; save a copy of the whole tensor")
@@ -211,15 +211,11 @@ def _npy(path: Path) -> dict[str, FileArray]:
 
 
 def _npz(path: Path) -> dict[str, FileArray]:
-    """Unpacked: numbers compress little, and an archive that unpacks to far more is no array of scores."""
-    arrays, left = {}, MAX_UNPACKED * check_file(path)
-    for name, shape in npz_shapes(path).items():
-        array = npz_array(path, name, *shape)
-        left -= array.nbytes
-        if left < 0:
+    """Unpacked into memory: numbers compress little, and what unpacks to far more than it has is refused before."""
+    with open_zip(path) as archive:
+        if sum(entry.file_size for entry in archive.infolist()) > MAX_UNPACKED * check_file(path):
             raise UserError(f"{path} unpacks to far more than it has; save the scores with numpy.savez")
-        arrays[name] = FileArray(path, array)
-    return arrays
+    return {name: FileArray(path, npz_array(path, name, *shape)) for name, shape in npz_shapes(path).items()}
 
 
 def _torch(path: Path) -> dict[str, FileArray]:
