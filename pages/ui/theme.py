@@ -92,15 +92,9 @@ def expect_change() -> None:
 def _stop_at_other_images(ws: Workspace) -> None:
     said = f"The folder {ws.path} holds another data set now: {ws.name}. What this page showed is no longer there."
     st.warning(write.plain(said), icon=":material/sync_problem:")
-    st.button("Reload", key="reload workspace", type="primary", on_click=_begin_anew)
+    # a link: the browser begins a new visit, for no target or choice of this one is of these images
+    st.html('<a class="lu-reload" href="?" target="_self">Reload</a>')
     st.stop()
-
-
-def _begin_anew() -> None:
-    """Forgets the visit, for none of its targets and choices are of these images; a callback."""
-    st.query_params.clear()
-    for name in list(st.session_state):
-        del st.session_state[name]
 
 
 def _stamp(ws: Workspace) -> dict:
