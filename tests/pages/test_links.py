@@ -21,7 +21,6 @@ LINKS = {
         "panel=verdict test=chosen+images ids",
         "panel=image image",
     ],
-    "brittleness": ["view=studies job"],
     "compare": ["tab calibrated studied measure target", "tab=algorithms target", "tab=agreement measure"],
     "map": ["features target ranking k"],
     "labels": ["queue audit mode who", "audit=queue image queue=1", "audit=corrections who"],
