@@ -7,11 +7,10 @@ import streamlit as st
 
 from attribution import UserError
 from attribution.store.database import store_error
-from pages.ui import browser_history, installation, model_choice, running_jobs, state, theme
+from pages.ui import browser_history, glossary, installation, model_choice, running_jobs, state, theme
 
 # folder of pages/ and path -> the room's name; the first is the front page: links to it are /?...
 ROOMS = {"debug": "Debug", "labels": "Clean labels", "compare": "Compare", "data": "Data & jobs"}
-HIDDEN = ("map",)  # opened by links of the rooms
 FOLDER = Path(__file__).parent / "pages"
 
 st.set_page_config(page_title="Lineup", page_icon=str(theme.LOGO), layout="wide")
@@ -21,12 +20,11 @@ page = st.navigation(
     [
         st.Page(
             f"pages/{name}/page.py",
-            title=ROOMS.get(name, name.capitalize()),
+            title=title,
             url_path=name,
             default=name == "debug",
-            visibility="hidden" if name in HIDDEN else "visible",
         )
-        for name in (*ROOMS, *HIDDEN)
+        for name, title in ROOMS.items()
         if (FOLDER / name / "page.py").exists()
     ],
     position="top",
@@ -39,6 +37,7 @@ try:
     model_choice.draw(theme.opened_workspace())
     installation.draw()
     page.run()
+    glossary.draw(page.url_path or "debug")
     theme.freeze_gc(page.url_path)
 except UserError as error:  # such as results of another version
     theme.stop_with_error(error)

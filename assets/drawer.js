@@ -9,11 +9,12 @@ export default function ({ parentElement, data }) {
   drawer.setAttribute("aria-label", data.panel);
   drawer.tabIndex = -1;
   if (!window.lineupDrawer) {
-    window.lineupDrawer = { opener: null, isOpen: false };
+    window.lineupDrawer = { opener: null, root: null, isOpen: false };
     document.addEventListener("keydown", closeOnEscape, true);
   }
   if (!window.lineupDrawer.isOpen) {
-    window.lineupDrawer = { opener: deepFocus(), isOpen: true };
+    const opener = deepFocus();
+    window.lineupDrawer = { opener, root: opener.getRootNode(), isOpen: true };
     drawer.focus({ preventScroll: true });
   }
   return () => setTimeout(handFocusBack, 150);
@@ -21,9 +22,11 @@ export default function ({ parentElement, data }) {
 
 function handFocusBack() {
   if (document.querySelector(SELECTOR)) return; // its panel was only turned
-  const { opener } = window.lineupDrawer;
-  window.lineupDrawer = { opener: null, isOpen: false };
-  if (opener?.isConnected) opener.focus({ preventScroll: true });
+  const { opener, root } = window.lineupDrawer;
+  window.lineupDrawer = { opener: null, root: null, isOpen: false };
+  // a tile that was drawn anew meanwhile is the one that its strip still keeps in the tab order
+  const back = opener?.isConnected || root === document ? opener : root?.querySelector("[role=option][tabindex='0']");
+  back?.focus({ preventScroll: true });
 }
 
 function closeOnEscape(event) {

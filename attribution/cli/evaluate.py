@@ -143,7 +143,7 @@ def evaluate_lds_supports(
 
 
 def evaluate_calibration(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
-    """Do signed scores foretell by how much a margin changes when images are removed? Against all that is measured."""
+    """Do signed scores predict by how much a margin changes when images are removed? Against all that is measured."""
     from attribution.evaluation import calibration
 
     with ResultStore.for_workspace(ws) as store:
@@ -176,7 +176,7 @@ def evaluate_calibration(ws: WorkspaceOption = DEMO, as_json: JsonOption = False
         f"{answer['sets']} sets removed, {answer['targets']} targets; the scale is fitted on half of the targets and "
         f"judged on the other, {answer['splits']} times",
         *tables,
-        f"no sign, so no change foretold: {', '.join(answer['unsigned'])}",
+        f"no sign, so no change predicted: {', '.join(answer['unsigned'])}",
     )
 
 

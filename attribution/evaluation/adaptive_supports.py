@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 STORED = Part("adaptive_supports", "supports.parquet")
 PART = STORED.name
 ORDERS = ("prefix", "adaptive")
+#: what an order is called on pages: there "adaptive" is a protocol of the search
+ORDER_NAMES = {"prefix": "prefix", "adaptive": "recomputed order"}
 #: images between two computations of influence
 BATCH = 8
 COLUMNS = ["target", *(f"{order}{what}" for order in ORDERS for what in ("_status", ""))]

@@ -127,8 +127,18 @@ def sum_or_none(values: dict[str, float | None]) -> float | None:
 
 
 def lds_and_support_aucs(workspace: Workspace, store: ResultStore) -> tuple[dict | None, dict]:
-    """What to compare cost with: `lds_report.load`, and `support_report.compare_on_same_targets` of all rankings."""
-    return lds_report.load(workspace), compare_on_same_targets(workspace, store, workspace.rankings())
+    """What to compare cost with: `lds_report.load`, and `support_report.compare_on_same_targets` of all rankings, by the
+    usual protocol: the figures that the study itself shows."""
+    names = workspace.rankings()
+    return lds_report.load(workspace), compare_on_same_targets(workspace, store, names, usual_first=True)
+
+
+def lds_and_feature_aucs(workspace: Workspace, store: ResultStore) -> tuple[dict | None, dict]:
+    """What to compare feature sets with: as `lds_and_support_aucs`, by the protocol that most similarities were studied
+    with."""
+    names = [f"{method}-{features}" for features in workspace.features() for method in METHODS]
+    known = [name for name in names if name in workspace.rankings()]
+    return lds_report.load(workspace), compare_on_same_targets(workspace, store, known, ("remove",))
 
 
 def cost_rows(costs: dict, lds: dict | None, supports: dict) -> list[dict]:
@@ -162,7 +172,7 @@ def cost_rows(costs: dict, lds: dict | None, supports: dict) -> list[dict]:
 def feature_rows(workspace: Workspace, lds: dict | None, supports: dict) -> list[dict]:
     """A row for each feature set: "features", "dim", "knn_accuracy", "measured_on", "seconds", and of its
     rankings "lds" {method: row of `lds.evaluate_rankings`} and "auc" {method: `support_curves.summarise_supports`}.
-    lds, supports: what `lds_and_support_aucs` returns."""
+    lds, supports: what `lds_and_feature_aucs` returns."""
     lds_rows = (lds or {}).get("rankings", {})
     summaries = supports.get("remove", {}).get("rankings", {})
     rows = []

@@ -18,6 +18,7 @@ FAMILIES = {
     "control": "control",
 }
 INFLUENCE, CONTROL = "influence", "random"
+CONTROL_FAMILY = "control"
 
 
 def family_of(ranking: str) -> str:

@@ -195,6 +195,12 @@ def variant_ranking(row: dict) -> str:
     return f"{row['name']}{VARIANT_SUFFIX}" if row["here"] and row["models"] else row["name"]
 
 
+def label(row: dict) -> str:
+    """ "TRAK of 10 models": a row's name on pages, told from the stored ranking trak-10, which was made another time; of
+    a row without trained models the ranking's name."""
+    return f"{row['method']} of {row['models']:,} model{'s' * (row['models'] != 1)}" if row["models"] else row["name"]
+
+
 def support_aucs(workspace: Workspace, store: ResultStore, answer: dict) -> dict[str, dict]:
     """Supports of the variants in an answer of `compute`, as `support_report.compare_on_same_targets`, of the kinds for
     which any variant was studied. A variant whose ranking has changed since has none."""

@@ -49,7 +49,7 @@ def paper_report(folders: dict[str, Path], k_max: int) -> dict:
 
 
 def compare_on_same_targets(
-    workspace: Workspace, store: ResultStore, names: list[str], kinds=EDIT_KINDS
+    workspace: Workspace, store: ResultStore, names: list[str], kinds=EDIT_KINDS, usual_first: bool = False
 ) -> dict[str, dict]:
     """Supports of the rankings `names` on the same targets, as far as studies have measured them.
 
@@ -57,13 +57,14 @@ def compare_on_same_targets(
     that never flip are done first), "rankings": {name: `support_curves.summarise_supports`}}, for kinds that any of the
     rankings was studied for. The targets are those with something to flip that all rankings have finished; a ranking
     with fewer than half as many as another is left out. Of several protocols the one with most of these rankings is
-    taken, then the one with most targets.
+    taken, then the one with most targets; with usual_first the workspace's usual one, where it has any of the kind, so
+    that the figures are those of its study.
     """
     studies = {
         protocol: read_study(workspace, store, protocol)
         for protocol in support_table.answered_protocols(workspace, store)
     }
-    answer = {}
+    answer, usual = {}, support_table.default_protocol(workspace)
     for kind in kinds:
         best = None
         for protocol, study in studies.items():
@@ -80,8 +81,9 @@ def compare_on_same_targets(
             enough = max(map(len, done.values()), default=0) / 2
             done = {name: targets for name, targets in done.items() if targets and len(targets) >= enough}
             common = set.intersection(*done.values()) if done else set()
-            if common and (best is None or (len(done), len(common)) > best[0]):
-                best = (len(done), len(common)), protocol, list(done), sorted(common)
+            rank = (usual_first and protocol == usual, len(done), len(common))
+            if common and (best is None or rank > best[0]):
+                best = rank, protocol, list(done), sorted(common)
         if best:
             _, protocol, studied, common = best
             tables, k_max = studies[protocol].tables[kind], studies[protocol].k_max

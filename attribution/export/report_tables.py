@@ -93,9 +93,11 @@ def support_text(row: dict) -> str:
     """ "4", "≈ 4", "no flip within 128" or a status such as "already wrong" of a row of `supports_of`."""
     if row["support"]:
         return f"{'≈ ' * (row['status'] == 'unstable')}{row['support']}"
-    if row["status"] == "censored":
-        return f"{'none up to' if row['kind'] == 'repair' else 'no flip within'} {row['k_max']}"
-    return row["status"].replace("_", " ")
+    return (
+        f"no {'repair' if row['kind'] == 'repair' else 'flip'} within {row['k_max']}"
+        if row["status"] == "censored"
+        else row["status"].replace("_", " ")
+    )
 
 
 def supports_table(workspace: Workspace, rows: list[dict]) -> Markup:
@@ -209,12 +211,12 @@ def study_tables(workspace: Workspace, study: Study) -> list[Markup]:
             ]
             for name, row in measured["rankings"].items()
         ]
-        counts = ["median", "censored", "unstable", "nothing to flip", "unfinished", "trainings each"]
+        counts = ["median", "no flip", "approximate (≈)", "nothing to flip", "unfinished", "trainings each"]
         tables.append(
             to_html(
                 ["ranking", *numeric("AUC", "95 %", *counts)],
                 rows,
-                f"Supports by {KINDS[kind]}, K = {study.k_max}, protocol {study.protocol}; intervals are "
+                f"Supports by {KINDS[kind]}, {_target_counts(measured)}, K = {study.k_max}, protocol {study.protocol}; intervals are "
                 "bootstraps over targets",
             )
         )
@@ -240,11 +242,17 @@ def study_tables(workspace: Workspace, study: Study) -> list[Markup]:
                 [[ranking_name(name), *_estimate(row, "lds")] for name, row in lds["rankings"].items()],
                 f"LDS over {lds['masks']} held-out halves with {lds['seeds']} seeds each, the linear "
                 "datamodeling score: how sure models trained on halves are, correlated in rank with what "
-                "a ranking's scores foretell; mean over targets",
+                "a ranking's scores predict; mean over targets",
                 ["noise ceiling", *_estimate(lds, "ceiling")],
             )
         )
     return tables
+
+
+def _target_counts(measured: dict) -> str:
+    """ "40 targets", of how many the AUCs of a kind are."""
+    n = sorted({row["n"] for row in measured["rankings"].values()})
+    return f"{' to '.join(map(str, dict.fromkeys((n[0], n[-1]))))} target{'s' * (n != [1])}"
 
 
 # -- of the workspace: each measurement
@@ -279,7 +287,7 @@ def _agreement(workspace: Workspace, store: ResultStore) -> Markup:
 def _lds_against_supports(workspace: Workspace, store: ResultStore) -> Markup:
     study = select_rankings(workspace, read_study(workspace, store))
     report = lds_vs_support.report(workspace, study, lds_vs_support.load(workspace))
-    heads = numeric("targets", "censored", "Spearman", "95 %", "p", "margin fixed", "LDS reliability")
+    heads = numeric("targets", "no flip", "Spearman", "95 %", "p", "margin fixed", "LDS reliability")
     tables = [
         to_html(
             ["ranking", *heads],
@@ -309,7 +317,12 @@ def _auc_cells(support_aucs: dict, name: str) -> list[str]:
 
 
 def _auc_heads(support_aucs: dict) -> list[str]:
-    return [head for kind in support_aucs for head in (f"{KINDS[kind]} AUC", "95 %")]
+    """The heads of `_auc_cells`: what each kind's AUCs are of, since they differ with the targets and the search."""
+    return [
+        head
+        for kind, study in support_aucs.items()
+        for head in (f"AUC: {KINDS[kind]}, {study['targets']} targets, {study['protocol']}", "95 %")
+    ]
 
 
 def _candidate_sets(workspace: Workspace, store: ResultStore) -> Markup:
@@ -351,7 +364,7 @@ def _calibration(workspace: Workspace, store: ResultStore) -> Markup:
     return to_html(
         ["ranking", "images removed", *heads],
         rows,
-        f"Foretold against measured, {summary['targets']} targets; R² is of those that "
+        f"Predicted against measured, {summary['targets']} targets; R² is of those that "
         f"the slope was not fitted on, {summary['splits']} random halves of them",
     )
 
@@ -361,7 +374,7 @@ def _compute(workspace: Workspace, store: ResultStore) -> Markup:
     aucs = lds_vs_compute.support_aucs(workspace, store, answer)
     rows = [
         [
-            ranking_name(row["name"]),
+            ranking_name(row["method"].lower() if row["models"] else row["name"], lds_vs_compute.label(row)),
             row["models"] or None,
             *_estimate(row, "lds"),
             *(_or_none(row[key], duration) for key in ("training_seconds", "computing_seconds", "seconds")),
@@ -370,13 +383,14 @@ def _compute(workspace: Workspace, store: ResultStore) -> Markup:
         ]
         for row in answer["rows"]
     ]
-    heads = numeric("models", "LDS", "95 %", "trainings", "own work", "together", "made from", *_auc_heads(aucs))
+    heads = numeric("models", "LDS", "95 %", "trainings", "own work", "one-core time", "made from", *_auc_heads(aucs))
     last = ["noise ceiling", None, number(answer["ceiling"]), *[None] * (len(heads) - 2)]
-    return to_html(["variant", *heads], rows, "Worth against compute", last)
+    return to_html(["variant", *heads], rows, "Worth against compute; seconds are of one core", last)
 
 
 def _cost(workspace: Workspace, store: ResultStore) -> Markup:
     answer = cost.load(workspace)
+    lds, aucs = cost.lds_and_support_aucs(workspace, store)
     rows = [
         [
             ranking_name(row["ranking"]),
@@ -386,10 +400,12 @@ def _cost(workspace: Workspace, store: ResultStore) -> Markup:
             *_estimate(row, "lds", "lds_ci"),
             *_estimate(row, "auc", "auc_ci", 2),
         ]
-        for row in cost.cost_rows(answer, *cost.lds_and_support_aucs(workspace, store))
+        for row in cost.cost_rows(answer, lds, aucs)
     ]
+    removal = {"remove": aucs["remove"]} if "remove" in aucs else {}
+    heads = ["stored", "build time", "query, ms", "LDS", "95 %", *(_auc_heads(removal) or ["removal AUC", "95 %"])]
     return to_html(
-        ["ranking", *numeric("stored", "build", "query, ms", "LDS", "95 %", "removal AUC", "95 %")],
+        ["ranking", *numeric(*heads)],
         rows,
         f"Cost; queries on {answer['machine']}, the first {answer['k']}, median of {answer['targets']} targets",
     )
@@ -404,12 +420,12 @@ def _features(workspace: Workspace, store: ResultStore) -> Markup:
             number(row["knn_accuracy"]),
             row["measured_on"] or None,
         ]
-        for row in cost.feature_rows(workspace, *cost.lds_and_support_aucs(workspace, store))
+        for row in cost.feature_rows(workspace, *cost.lds_and_feature_aucs(workspace, store))
     ]
     return to_html(
-        ["features", *numeric("dimensions", "training", "kNN accuracy"), "on"],
+        ["features", *numeric("dimensions", "build time", "kNN accuracy"), "on"],
         rows,
-        "Feature sets; the table before has LDS and removal AUC of their rankings",
+        "Feature sets; the table before has LDS of their rankings",
     )
 
 

@@ -2,9 +2,29 @@
 
 from pages.ui.tables import Column, estimate, low_high
 
-TITLES = {"remove": "removal AUC", "mislabel": "mislabel AUC"}
-AUC_HELP = "area under the curve over K: 1 when one image is enough for every target, 0 when none flips"
+KINDS = {"remove": "removal", "mislabel": "mislabelling", "repair": "repair"}
+CSV_KINDS = ("remove", "mislabel")
+AUC_HELP = (
+    "area under the support CDF, the share of targets flipped by k: 1 when one image is enough for every target, 0 when "
+    "none flips"
+)
 INTERVAL_HELP = "bootstrap over targets"
+
+
+def variant(kind: str, targets: int | str, protocol: str) -> str:
+    """ "removal, 15 targets, adaptive": what an AUC is of. Figures of one name differ with the targets and the search,
+    so that each says these."""
+    return f"{KINDS[kind]}, {targets} target{'s' * (str(targets) != '1')}, {protocol}"
+
+
+def title(supports: dict, kind: str) -> str:
+    """ "AUC: removal, 15 targets, adaptive" of `support_report.compare_on_same_targets`."""
+    return f"AUC: {variant(kind, supports[kind]['targets'], supports[kind]['protocol'])}"
+
+
+def _heading(supports: dict, kind: str) -> str:
+    """`title` in two lines, as HTML."""
+    return title(supports, kind).replace(", ", ",<br>", 1)
 
 
 def auc_row(supports: dict, kind: str, ranking: str) -> dict:
@@ -18,7 +38,7 @@ def columns(supports: dict) -> list[Column]:
     return [
         column
         for kind in supports
-        for column in (Column(TITLES[kind], "n first", AUC_HELP), Column("95 %", help=INTERVAL_HELP))
+        for column in (Column(_heading(supports, kind), "n first", AUC_HELP), Column("95 %", help=INTERVAL_HELP))
     ]
 
 
@@ -31,7 +51,7 @@ def cells(supports: dict, ranking: str) -> list[str]:
 def csv_cells(supports: dict, ranking: str) -> dict:
     """A ranking's columns of a CSV file, the same whatever was studied."""
     cells = {}
-    for kind in TITLES:
+    for kind in CSV_KINDS:
         row = auc_row(supports, kind, ranking)
         cells |= {f"{kind}_auc": row.get("auc"), **low_high(row.get("auc_ci"), f"{kind}_auc")}
         cells[f"{kind}_auc_targets"] = row.get("n")
@@ -40,14 +60,13 @@ def csv_cells(supports: dict, ranking: str) -> dict:
 
 def sentences(supports: dict) -> list[str]:
     """A sentence for each kind of support: what its AUCs are of."""
-    names = {"remove": "Removal", "mislabel": "Mislabel"}
     unfinished = {
         kind: f", {study['unfinished']} more unfinished (those that never flip are done first)"
         * bool(study["unfinished"])
         for kind, study in supports.items()
     }
     return [
-        f"{names.get(kind, kind.capitalize())} AUC over the same {study['targets']} targets for all{unfinished[kind]}, "
+        f"{KINDS[kind].capitalize()} AUC over the same {study['targets']} targets for all{unfinished[kind]}, "
         f"protocol {study['protocol']}, K = {study['K']}, 95 % over targets."
         for kind, study in supports.items()
     ]

@@ -1,4 +1,4 @@
-"""Calibration: do scores foretell by how much a margin changes when images are removed?"""
+"""Calibration: do scores predict by how much a margin changes when images are removed?"""
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -19,19 +19,19 @@ COLUMNS = [
     Column("targets", "n"),
     Column("slope", "n", "measured change for each predicted one"),
     Column("95 %", "n", "bootstrap over targets"),
-    Column("R²", "n", "on targets that the slope was not fitted on; below 0 is worse than foretelling the mean"),
+    Column("R²", "n", "on targets that the slope was not fitted on; below 0 is worse than predicting the mean"),
     Column("95 %", "n", "bootstrap over targets"),
     Column("single splits", "n", "10 to 90 % of R² over single splits of the targets"),
     Column("reachable", "n", "the most that the noise of seeds leaves for R²"),
     Column("Spearman", "n", "predicted with measured change"),
     Column("95 %", "n", "bootstrap over targets"),
 ]
-MAX_NAMED = 6  # rankings that foretell nothing, beyond which they are counted
+MAX_NAMED = 6  # rankings that predict nothing, beyond which they are counted
 
 
 def draw(ws: Workspace) -> None:
     """Draws the tab."""
-    tab_frame.header("Do scores foretell what removing images does?")
+    tab_frame.header("Do scores predict the effect of removal?")
     if not ws.has_base:
         with st.container(width=760):
             theme.train_first(
@@ -40,8 +40,8 @@ def draw(ws: Workspace) -> None:
         return
     if not calibration.signed_rankings(ws):
         st.info(
-            "No ranking here has a sign and all its scores, so none foretells a change. TRAK and Datamodels do: "
-            "Workspace builds or imports them."
+            "No ranking here has a sign and all its scores, so none predicts a change. TRAK and Datamodels do: "
+            "Data & jobs builds or imports them."
         )
         return
     running = measurement.under_way(ws, MEASURE_COMMAND)
@@ -49,7 +49,7 @@ def draw(ws: Workspace) -> None:
         ws,
         MEASURE_COMMAND,
         calibration.load,
-        "What the scores foretell has not been compared with retrainings yet, or a ranking has changed since. "
+        "Predicted changes have not been compared with retrainings yet, or a ranking has changed since. "
         "It needs a removal study, or single retrainings.",
         "Measure",
         running=running,
@@ -62,7 +62,7 @@ def draw(ws: Workspace) -> None:
         return
     summary = _calibration_summary(ws, rows, theme.cache_key(ws))
     tab_frame.caption(
-        "A ranking with a sign foretells that a target's margin changes by minus the sum of the scores of the "
+        "A ranking with a sign predicts that a target's margin changes by minus the sum of the scores of the "
         f"images removed, times a scale. R² is of targets that the scale was not fitted on: {summary['splits']} "
         "times it is fitted on one random half of them and judged on the other."
     )
@@ -89,7 +89,7 @@ def draw(ws: Workspace) -> None:
     tab_frame.chart(
         figure(calibration.chart_points(rows, summary, name, whose), name),
         "calibration",
-        f"change of margin foretold by {name} against measured; the tables below have the numbers",
+        f"change of margin predicted by {name} against measured; the tables below have the numbers",
     )
     st.html(table_html(summary))
     tab_frame.caption(f"{name} by how many images were removed ({calibration.ORIGINS[whose]}), with the slopes above.")
@@ -129,11 +129,11 @@ def _captions(summary: dict) -> None:
     unsigned = summary["unsigned"]
     if unsigned:
         named = ", ".join(unsigned) if len(unsigned) <= MAX_NAMED else f"The other {len(unsigned)} rankings"
-        tab_frame.caption(f"{named}: no sign or no unit, so that they foretell no change.")
+        tab_frame.caption(f"{named}: no sign or no unit, so that they predict no change.")
 
 
 def figure(points: list[dict], name: str) -> go.Figure:
-    """Foretold against measured change, and a line where both are equal."""
+    """Predicted against measured change, and a line where both are equal."""
     scaled = all(point["foretold"] is not None for point in points)
     x = "foretold" if scaled else "predicted"
     chart = go.Figure()
@@ -149,7 +149,7 @@ def figure(points: list[dict], name: str) -> go.Figure:
             customdata=[[point["target"], point["k"], point["seeds"]] for point in some],
             hovertemplate="target %{customdata[0]} without %{customdata[1]} of "
             + source
-            + ": foretold %{x:.2f}, measured %{y:.2f} (%{customdata[2]} seeds)<extra></extra>",
+            + ": predicted %{x:.2f}, measured %{y:.2f} (%{customdata[2]} seeds)<extra></extra>",
         )
     if scaled and points:
         values = [value for point in points for value in (point[x], point["measured"])]
@@ -158,7 +158,7 @@ def figure(points: list[dict], name: str) -> go.Figure:
             x=ends,
             y=ends,
             mode="lines",
-            name="as foretold",
+            name="as predicted",
             hoverinfo="skip",
             line={"color": plots.GREY, "dash": "dot", "width": 1.5},
         )
@@ -168,7 +168,7 @@ def figure(points: list[dict], name: str) -> go.Figure:
         1.14,
         top=48,
         hovermode="closest",
-        xaxis={"title": f"change of the margin foretold by {name}" + ("" if scaled else ", unscaled")},
+        xaxis={"title": f"change of the margin predicted by {name}" + ("" if scaled else ", unscaled")},
         yaxis={"title": "measured change of the margin"},
     )
     return chart

@@ -7,16 +7,16 @@ from attribution import Workspace
 from attribution.evaluation import cost
 from attribution.rankings.similarity import METHODS
 from pages.compare import auc_columns, tab_frame
-from pages.compare.cost import build_time
+from pages.compare.costs.ranking_cost import build_time
 from pages.ui import format as write
 from pages.ui import state, tables, theme
 from pages.ui.tables import Column, estimate
 from pages.ui.tile_strip import tiles
 
 METHODS_NOTE = (
-    "What rankings by likeness in each feature set are worth. esvm: an exemplar SVM; l2, cosine: nearest first; "
-    "ridge: the inner product, whitened, as influence in a linear model; signed: cosine, with images of other "
-    "classes as harmful, a heuristic."
+    "What rankings by likeness in each feature set are worth. ESVM: an exemplar SVM; L2, Cosine: nearest first; "
+    "Ridge: the inner product, whitened, as influence in a linear model; Signed cosine: images of other classes are "
+    "harmful, a heuristic."
 )
 N_TARGETS = 3
 N_NEAREST = 12
@@ -31,10 +31,10 @@ def draw(ws: Workspace) -> None:
         st.info("There is no feature set yet. Train one here, or bring your own: similarity rankings rest on it.")
         tab_frame.command_line(ws, "features", "train", "moco")
         return
-    lds, supports = tab_frame.from_store(ws, cost.PART, cost.lds_and_support_aucs)
+    lds, supports = tab_frame.from_store(ws, cost.PART, cost.lds_and_feature_aucs)
     rows = cost.feature_rows(ws, lds, supports)
     tab_frame.caption(METHODS_NOTE)
-    st.html(table_html(rows))
+    st.html(table_html(rows, supports))
     tab_frame.caption(_basis(rows, lds, supports))
     tab_frame.download_line(ws, {"features.csv": ("Table as CSV", to_csv(rows))}, figure="features")
     _draw_neighbours(ws)
@@ -45,12 +45,14 @@ def _measured_methods(rows: list[dict], key: str) -> list[str]:
     return [method for method in METHODS if any(method in row[key] for row in rows)]
 
 
-def table_html(rows: list[dict]) -> str:
+def table_html(rows: list[dict], supports: dict) -> str:
     """A row for each feature set; a column for each method that was measured in any."""
-    groups = {"lds": ("LDS (95 %)", "ci", 3), "auc": ("removal AUC (95 %)", "auc_ci", 2)}
+    auc = auc_columns.title(supports, "remove") if "remove" in supports else ""
+    groups = {"lds": ("LDS (95 %)", "ci", 3), "auc": (f"{auc} (95 %)", "auc_ci", 2)}
     methods = {key: _measured_methods(rows, key) for key in groups}
-    columns = [Column("features"), Column("dimensions", "n"), Column("training", "n"), Column("kNN accuracy", "n")]
-    columns += [Column(method, "first") for key in groups for method in methods[key]]
+    columns = [Column("features"), Column("dimensions", "n"), Column("build time", "n"), Column("kNN accuracy", "n")]
+    help = {"lds": tables.LDS_HELP, "auc": auc_columns.AUC_HELP}
+    columns += [Column(METHODS[method].method, "first", help[key]) for key in groups for method in methods[key]]
     body = []
     for row in rows:
         accuracy = "–" if row["knn_accuracy"] is None else write.percent(row["knn_accuracy"])
@@ -134,7 +136,7 @@ def _neighbour_rows(ws: Workspace, target: int, names: list[str]) -> None:
     for name, ids in nearest.items():
         labels = ws.train_labels[ids]
         texts = [f"training image {image}, {ws.classes[c]}" for image, c in zip(ids, labels)]
-        marks = [f"≠ {ws.classes[c]}" if c != label else None for c in labels]
+        marks = [f"label: {ws.classes[c]}" if c != label else None for c in labels]
         rows.append(
             {
                 "id": name,

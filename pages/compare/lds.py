@@ -6,7 +6,6 @@ import streamlit as st
 from attribution import Workspace
 from attribution.evaluation import lds_families, lds_report
 from attribution.export import palette
-from attribution.training.head.recipe import is_head
 from pages.compare import plots, tab_frame
 from pages.compare.supports.tables import OWN_HEAD_HELP
 from pages.ui import format as write
@@ -19,26 +18,26 @@ SPREAD = 0.6  # of the height of a line: over which its points are spread
 COLUMNS = [
     Column("ranking"),
     Column("computes"),
-    Column("LDS", "n", "mean Spearman correlation over targets"),
+    Column("LDS", "n", tables.LDS_HELP),
     tables.INTERVAL,
 ]
 OWN_COLUMNS = [Column("LDS", "n first", OWN_HEAD_HELP), tables.INTERVAL, Column("head")]
 
 
-def draw(ws: Workspace) -> None:
-    """Draws the tab."""
-    tab_frame.header("Is similarity influence?")
+def draw(ws: Workspace, own: dict[str, dict]) -> None:
+    """Draws this part of the Summary. own: of `under_own_heads`."""
+    tab_frame.section("Is similarity influence?")
     report = tab_frame.stored_answer(
-        ws, MEASURE, lds_report.load, "What these rankings foretell has not been measured yet.", "Measure LDS"
+        ws, MEASURE, lds_report.load, "How well these rankings predict has not been measured yet.", "Measure LDS"
     )
     if report is None:
         return
-    rows, own = report["rankings"], tab_frame.load_answer(ws, under_own_heads)
+    rows = report["rankings"]
     said = reading(lds_families.compare(ws, rows), rows, ws.recipe)
     if said:
         st.markdown(write.plain(f"{said} {own_reading(own)}"))
     tab_frame.caption(
-        "LDS, the linear datamodeling score: how well the scores of a ranking foretell the margins of models that were "
+        "LDS, the linear datamodeling score: how well the scores of a ranking predict the margins of models that were "
         "trained on random halves of the images. A similarity says what looks like the target; an influence what a "
         "model would do without an image, to first order."
     )
@@ -49,13 +48,9 @@ def draw(ws: Workspace) -> None:
         picture="lds",
     )
     tab_frame.caption(_basis(ws, report, own))
-    st.html(table_html(rows, own))
+    with st.expander("LDS of every ranking as a table"):
+        st.html(table_html(rows, own))
     tab_frame.download_line(ws, {"lds.csv": ("Table as CSV", to_csv(report, own))}, [[*MEASURE, "--json"]], "lds")
-
-
-def under_own_heads(ws: Workspace) -> dict[str, dict]:
-    """As `lds_report.under_own_heads`; nothing where the report itself is of a head."""
-    return {} if is_head(ws.recipe) else lds_report.under_own_heads(ws)
 
 
 def reading(compared: dict, rows: dict[str, dict], recipe: str) -> str:
@@ -66,7 +61,7 @@ def reading(compared: dict, rows: dict[str, dict], recipe: str) -> str:
     apart = [row for row in sets if row["apart"]]
     least = min((row["influence"] for row in sets), key=lambda name: rows[name]["lds"])
     text = (
-        f"In {len(apart)} of {len(sets)} feature sets influence under a head foretells {recipe} better than every "
+        f"In {len(apart)} of {len(sets)} feature sets influence under a head predicts {recipe} better than every "
         "similarity in the same features, with intervals that lie apart"
     )
     ratios = sorted(row["ratio"] for row in apart if row["ratio"])
@@ -125,7 +120,7 @@ def figure(ws: Workspace, report: dict) -> go.Figure:
     for family, lines in grouped.items():
         top = place
         for line, names in lines.items():
-            labels[place] = line
+            labels[place] = _line_label(ws, line, names)
             for at, name in enumerate(names):
                 shift = SPREAD * (at - (len(names) - 1) / 2) / max(len(names) - 1, 1)
                 _point(chart, name, rows[name], place + shift, _features(ws, name))
@@ -153,6 +148,11 @@ def figure(ws: Workspace, report: dict) -> go.Figure:
     plots.set_layout(chart, int(110 + 34 * place), 1.09, top=48, hovermode="closest")
     chart.update_layout(margin_r=FAMILY_WIDTH)
     return chart
+
+
+def _line_label(ws: Workspace, line: str, names: list[str]) -> str:
+    """The method of a line of several rankings, or the name of the one that is on it."""
+    return line if line == names[0] else ws.ranking(names[0]).method
 
 
 def _features(ws: Workspace, name: str) -> bool:

@@ -136,7 +136,7 @@ def _target(ws: Workspace, change: model_diff.InfluenceChange) -> None:
             f"training image {image}, {ws.classes[c]}, {first} {a:+.1f}, {second} {b:+.1f} standard deviations"
             for image, c, (a, b) in zip(ids, labels, scores)
         ]
-        marks = [f"≠ {ws.classes[c]}" if c != label else None for c in labels]
+        marks = [f"label: {ws.classes[c]}" if c != label else None for c in labels]
         below = [f"{a:.1f} → {b:.1f}".replace("-", "−") for a, b in scores]
         rows.append(
             {
@@ -184,7 +184,7 @@ def figure(ws: Workspace, change: model_diff.InfluenceChange) -> go.Figure:
         mode="markers",
         name="training image",
         showlegend=False,
-        marker={"color": palette.HELPFUL, "size": 5, "opacity": 0.45},
+        marker={"color": palette.RECIPE_STYLES[0][0], "size": 5, "opacity": 0.45},
         customdata=[f"image {image}, {write.plotted(ws.classes[ws.train_labels[image]])}" for image in ids],
         hovertemplate="%{customdata}: change %{y:.2f}, noise %{x:.2f}<extra></extra>",
     )

@@ -1,26 +1,15 @@
-"""Methods: what the rankings are worth, over many targets; a tab a question."""
+"""Compare: what the methods are worth, over many targets: what was found, and what it rests on, a tab a question."""
 
 import streamlit as st
 
-from pages.compare import calibration, cost, features, lds, lds_vs_compute, model_diff, two_models
+from pages.compare import advanced, summary
 from pages.compare.agreement import tab as agreement
-from pages.compare.checks import tab as checks
-from pages.compare.supports import tab as supports
+from pages.compare.costs import tab as cost
 from pages.ui import model_choice, state, theme
 from pages.ui.downloads import report_button
+from pages.ui.old_links import compare_parameters
 
-TAB_DRAWERS = {  # their names stand in links
-    "supports": supports.draw,
-    "lds": lds.draw,
-    "agreement": agreement.draw,
-    "calibration": calibration.draw,
-    "cost": cost.draw,
-    "compute": lds_vs_compute.draw,
-    "features": features.draw,
-    "algorithms": model_diff.draw,
-    "models": two_models.draw,
-    "checks": checks.draw,
-}
+TABS = {"Summary": summary.draw, "Agreement": agreement.draw, "Cost": cost.draw, "Advanced": advanced.draw}
 
 
 def main() -> None:
@@ -29,11 +18,12 @@ def main() -> None:
     target = st.session_state.pop(state.GO_TO, None)
     if target is not None:
         st.switch_page("pages/debug/page.py", query_params={state.TARGET: str(target)})
+    _follow_old_link()
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         tab = st.segmented_control(
-            "Methods",
-            list(TAB_DRAWERS),
-            default=next(iter(TAB_DRAWERS)),
+            "Compare",
+            list(TABS),
+            default="Summary",
             required=True,
             key=state.TAB,
             bind="query-params",
@@ -42,7 +32,18 @@ def main() -> None:
         last_target = next(reversed(st.session_state.get(state.TRAIL, [])), None)
         report_button(ws, last_target)
     model_choice.draw_warning(ws)
-    TAB_DRAWERS[tab](ws)
+    TABS[tab](ws)
+
+
+def _follow_old_link() -> None:
+    """An address with the tab's name of an earlier version is written anew, and the page runs again: Streamlit reads
+    the address as it was when the run began."""
+    now = dict(st.query_params)
+    changed = {name: value for name, value in compare_parameters(now).items() if now.get(name) != value}
+    for name, value in changed.items():
+        st.query_params[name] = value
+    if changed:
+        st.rerun()
 
 
 main()

@@ -1,4 +1,4 @@
-"""What the Plotly charts of Methods have in common."""
+"""What the Plotly charts of Compare have in common."""
 
 GREY = "#808080"  # of what is compared with: noise ceilings, chance, controls
 

@@ -1,5 +1,5 @@
-"""What the tabs of Methods have in common: a heading, a stored answer or the way to it, charts, downloads, and rows of
-images that lead to Explore. A tab adds its content."""
+"""What the tabs of Compare have in common: a heading, a stored answer or the way to it, charts, downloads, and rows of
+images that lead to Debug. A tab adds its content."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,17 @@ from attribution import UserError, Workspace
 from attribution.experiments import jobs
 from attribution.store.queue import Job
 from attribution.store.results import ResultStore
-from pages.ui import cli_command, downloads, job_buttons, measurement, sprite_sheet, state, theme
+from pages.ui import (
+    cli_command,
+    downloads,
+    job_buttons,
+    link,
+    measurement,
+    model_choice,
+    sprite_sheet,
+    state,
+    theme,
+)
 from pages.ui import format as write
 from pages.ui.target_card import wall_data
 from pages.ui.tile_strip import strip
@@ -30,7 +40,7 @@ def header(question: str) -> None:
 
 def section(question: str) -> None:
     """The question of a part of a tab."""
-    st.markdown(f"##### {question}")
+    st.subheader(question, anchor=False)
 
 
 def caption(text: str) -> None:
@@ -46,6 +56,13 @@ def command_line(ws: Workspace, *words) -> None:
 def provenance(part: dict) -> str:
     """ "Made <day> by <command>", without the full stop. part: its entry of the manifest."""
     return f"Made {part.get('made', '')} by {part.get('command', '')}"
+
+
+def look_at_other_model(why: str, other: str) -> None:
+    """Why there is nothing to show of the model that is looked at, and a button that turns to another; "" for none."""
+    st.info(write.plain(why))
+    if other:
+        st.button(f"Look at {write.plain(other)}", key=f"turn to {other}", on_click=model_choice.show, args=(other,))
 
 
 def held_out_halves(answer: dict) -> str:
@@ -104,6 +121,24 @@ def from_store(ws: Workspace, name: str, compute: Callable[[Workspace, ResultSto
 @st.cache_resource(max_entries=8, show_spinner="Comparing supports")
 def _computed(_ws, _store, _compute, name: str, version: tuple):
     return _compute(_ws, _store)
+
+
+# -- the target that is looked at
+
+
+def shown_target(ws: Workspace) -> int | None:
+    """The target that the address says, else the one that was looked at in Debug; None where there is none. The address
+    then says it, so that a reload and Back keep it."""
+    if state.TARGET in st.query_params:
+        if error := link.check(state.TARGET, ws.check_target):
+            st.warning(write.sentence(error), icon=":material/link_off:")
+            return None
+        return link.number(state.TARGET)
+    target = st.session_state.get(state.CARRIED, {}).get(state.TARGET)
+    if target is None or not 0 <= target < ws.n_val:
+        return None
+    st.query_params[state.TARGET] = str(target)
+    return int(target)
 
 
 # -- jobs
@@ -183,7 +218,7 @@ def download_buttons(ws: Workspace, files: dict, commands=(), figure: str = "", 
 
 
 def open_lineup(target: int) -> None:
-    """Callback: the page switches to Explore with this target."""
+    """Callback: the page switches to Debug with this target."""
     st.session_state[state.GO_TO] = target
 
 

@@ -142,7 +142,7 @@ def _draw_rows(ws: Workspace, comparison: Comparison, target: int) -> None:
             )
             st.page_link(
                 "pages/debug/page.py",
-                label="Its lineup in Explore",
+                label="Open in Debug",
                 icon=":material/arrow_forward:",
                 query_params={"target": str(target), state.MODEL: name},
             )
@@ -169,7 +169,7 @@ def _strip(ws: Workspace, row: LineupRow, shown: np.ndarray, said: int) -> dict:
     places = {int(image): place for place, image in enumerate(shown)}
     labels = ws.train_labels[row.ids]
     texts = [f"training image {image}, {ws.classes[c]}" for image, c in zip(row.ids, labels)]
-    marks = [f"≠ {ws.classes[c]}" if c != said else None for c in labels]
+    marks = [f"label: {ws.classes[c]}" if c != said else None for c in labels]
     return {
         "id": row.ranking,
         "name": row.ranking,

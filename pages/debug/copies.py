@@ -1,4 +1,4 @@
-"""Below a target's card: the training images that are copies of it."""
+"""Beside a target: the training images that are copies of it, in one line."""
 
 from collections.abc import Callable
 
@@ -14,27 +14,32 @@ SHOWN = 2  # of a target
 def draw(ws: Workspace, target: int, on_image: Callable[[int], None]) -> None:
     """What is known of copies of a target; nothing where there are none, or where nobody has looked.
 
-    on_image(training image) is called where one is to be shown. What cannot be read is said on the Workspace page."""
+    on_image(training image) is called where one is to be shown. What cannot be read is said in Data & jobs."""
     found = copies.known(ws)
     if not found or isinstance(found, UserError):
         return
     pairs = found["of"].get(target, [])
-    for number, pair in enumerate(pairs[:SHOWN]):
-        image = pair["train"]
-        st.html(copy_html(ws, pair, found["near"], sprite_sheet.sheet(ws, "train", [image])["url"], first=not number))
-        st.button(f"Open image {image}", key=f"open copy {image}", type="tertiary", on_click=on_image, args=(image,))
-    if len(pairs) > SHOWN:
-        st.caption(f"{write.count(len(pairs) - SHOWN)} more of them, see Workspace")
+    if not pairs:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        for number, pair in enumerate(pairs[:SHOWN]):
+            image = pair["train"]
+            picture = sprite_sheet.sheet(ws, "train", [image])["url"]
+            st.html(copy_html(ws, pair, found["near"], picture, first=not number), width="content")
+            st.button(
+                f"Open image {image}", key=f"open copy {image}", type="tertiary", on_click=on_image, args=(image,)
+            )
+        if len(pairs) > SHOWN:
+            st.caption(f"{write.count(len(pairs) - SHOWN)} more: see Data & jobs", width="content")
 
 
 def copy_html(ws: Workspace, pair: dict, near: dict | None, picture: str, first: bool = True) -> str:
-    """One copy: its picture, number and label; the first one says what it is. Text from the workspace is escaped."""
+    """One copy in a line: its picture and label; the first one says what it is. Text from the workspace is escaped."""
     word = "A copy" if pair["exact"] else "A near-copy"
-    title = f'<div class="later"><b>{word} of this image is in the training set</b></div>' if first else ""
+    title = f"<b>{word} of this image is in the training set:</b> " if first else ""
     label = write.escape(copies.label_text(ws, pair))
     label = label if copies.is_same_label(ws, pair) else f"<b>{label}</b>"
     return (
-        f'<div class="lu-card">{title}<div class="copy">'
-        f'<img src="{picture}" width="{sprite_sheet.SIDE}" alt="training image {pair["train"]}">'
-        f'<div>{label}<div class="lu-faint">{write.escape(copies.kind_text(pair, near))}</div></div></div></div>'
+        f'<div class="lu-copy"><img src="{picture}" width="28" alt="training image {pair["train"]}">'
+        f"<span>{title}{label} ({write.escape(copies.kind_text(pair, near))})</span></div>"
     )

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from attribution import Workspace
+from attribution import UserError, Workspace
+from attribution.explore import image_sets
 from attribution.explore.targets import choose_targets
 from pages.debug import retraining
 from pages.ui import format as write
@@ -63,11 +64,17 @@ def draw(ws: Workspace, ranked: np.ndarray) -> Filters:
                 bind="query-params",
                 width=170,
             )
+        kept = _kept_sets(ws)
+        name = ANY
+        if kept:
+            name = st.selectbox("Kept set", [ANY, *kept], key=state.SET, bind="query-params", width=150)
         st.button("Clear filters", key="clear filters", type="tertiary", on_click=clear)
     supports = retraining.supports(ws, theme.cache_key(ws))
     targets = choose_targets(ws, KINDS[kind], numbers.get(label), numbers.get(predicted), tuple(confidence), supports)
-    values = (kind, label, predicted, tuple(confidence))
-    return Filters(targets, values, values != ("all", ANY, ANY, ALL_CONFIDENCES))
+    if name in kept:
+        targets = np.intersect1d(targets, kept[name])
+    values = (kind, label, predicted, tuple(confidence), name)
+    return Filters(targets, values, values != ("all", ANY, ANY, ALL_CONFIDENCES, ANY))
 
 
 def choose(ws: Workspace, kind: str = "all", label: int | None = None, predicted: int | None = None) -> np.ndarray:
@@ -83,6 +90,16 @@ def clear() -> None:
     """Sets all filters back; a callback."""
     state_of[state.SHOW], state_of[state.LABEL] = "all", ANY
     state_of[state.PREDICTED], state_of[state.CONFIDENCE] = ANY, ALL_CONFIDENCES
+    state_of[state.SET] = ANY
+
+
+def _kept_sets(ws: Workspace) -> dict[str, np.ndarray]:
+    """The validation images of the sets that were kept on the map and hold any, by name."""
+    try:
+        kept = image_sets.load_sets(ws)
+    except UserError:  # the map says what is wrong
+        return {}
+    return {write.visible(name): found.val for name, found in kept.items() if len(found.val)}
 
 
 def _kind(ws: Workspace, ranked: np.ndarray) -> str:

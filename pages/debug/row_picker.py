@@ -34,7 +34,7 @@ def draw(ws: Workspace) -> list[str]:
         bind="query-params",
         placeholder="Choose a row",
     )
-    data = _grid(ws, theme.cache_key(ws)) | {"chosen": rankings}
+    data = _grid(ws, theme.cache_key(ws)) | {"chosen": names.visible_all(rankings)}
 
     def choose() -> None:
         chosen = session[KEY].get("choose")
@@ -42,13 +42,13 @@ def draw(ws: Workspace) -> list[str]:
             session[state.RANKINGS] = [name for name in chosen if name in offered]
 
     with place:
-        _component(key=KEY, data=names.visible_all(data), on_choose_change=choose)
+        _component(key=KEY, data=data, on_choose_change=choose)
     return rankings
 
 
-@st.cache_data(max_entries=4, show_spinner=False)
+@st.cache_resource(max_entries=4, show_spinner=False)
 def _grid(_ws: Workspace, cache_key: str) -> dict:
-    return grid(_ws)
+    return names.visible_all(grid(_ws))
 
 
 def grid(ws: Workspace) -> dict:

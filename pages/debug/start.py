@@ -34,6 +34,8 @@ def draw(ws: Workspace, on_target: Callable[[int], None]) -> None:
         is_bare = set(st.query_params) <= {state.MODEL}
         seen = COOKIE in st.context.cookies or not is_bare or state.presenting()
         state_of[state.START] = CLOSED if seen else OPEN
+    if state.DOOR in state_of:
+        st.switch_page(state_of.pop(state.DOOR), query_params={})
     if state_of[state.START] == OPEN:
         _panel(ws, on_target)
 
@@ -49,6 +51,11 @@ def _open() -> None:
 
 def _close() -> None:
     state_of[state.START] = CLOSED
+
+
+def _leave(page: str) -> None:
+    _close()
+    state_of[state.DOOR] = page  # a callback cannot turn to another page
 
 
 @st.dialog("Start", width="medium", on_dismiss=_close)
@@ -75,9 +82,7 @@ def _panel(ws: Workspace, on_target: Callable[[int], None]) -> None:
         if ws.has_base and (ws.base.prediction != ws.val_labels).any():
             st.button("Explain a wrong prediction", key="door wrong", type="primary", on_click=choose, args=("wrong",))
         for name, page in DOORS.items():
-            if st.button(name, key=f"door {name}"):
-                _close()
-                st.switch_page(page)
+            st.button(name, key=f"door {name}", on_click=_leave, args=(page,))
     if data["cells"]:
         st.markdown("**Confusion matrix**" if not data["list"] else "**The commonest errors**")
     _component(key="confusion", data=names.visible_all(data), on_pick_change=pick)

@@ -9,7 +9,7 @@ from attribution import UserError, Workspace
 from attribution.explore.opening_target import OpeningTarget
 from attribution.explore.targets import previous_and_next, ranked_targets
 from attribution.inputs.limits import shortened
-from pages.debug import picker_filters, start
+from pages.debug import hint, map_view, picker_filters, start
 from pages.debug.picker_filters import Filters
 from pages.ui import format as write
 from pages.ui import link, sprite_sheet, state, theme
@@ -41,6 +41,8 @@ def restore(ws: Workspace, first: OpeningTarget | None) -> None:
         state.TARGET: first.target if first else int(_ranked(ws, theme.cache_key(ws))[0]),
         state.K: first.k if first else 10,
     }
+    if first and state.CUT_RANKING not in (*state_of, *params):
+        state_of[state.CUT_RANKING] = first.ranking
     errors = state.restore(values, {state.TARGET: ws.check_target, state.K: link.check_k(K_MAX)}, params)
     if state.RANKINGS not in state_of:
         errors += [
@@ -64,6 +66,7 @@ def restore(ws: Workspace, first: OpeningTarget | None) -> None:
 def draw_filters(ws: Workspace) -> tuple[np.ndarray, int]:
     """The band of controls. Returns the targets that match, ascending, and the one that is shown."""
     start.draw(ws, go_to)
+    hint.draw()
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="picker-band"):
         st.segmented_control(
             "Show the targets as",
@@ -101,9 +104,11 @@ def draw_film(ws: Workspace, targets: np.ndarray, target: int) -> None:
     if not len(targets):
         st.info("No validation image matches these filters. Clear them, or set one of them back to *any* or *all*.")
         return
+    if _view() == "map":
+        map_view.draw(ws, targets, target)
+        return
     ids = _on_page(targets, target)
-    wall = _view() == "wall"
-    _strip(ws, "film", ids, target, wall=wall, scale=sprite_sheet.scale(ws))
+    _strip(ws, "film", ids, target, wall=_view() == "wall", scale=sprite_sheet.scale(ws))
 
 
 def draw_trail(ws: Workspace, target: int) -> None:

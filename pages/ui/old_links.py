@@ -19,6 +19,24 @@ STEPS = {
     "take home": state.EXPORT_STEP,
     "was it worth it": state.BENEFIT,
 }
+#: old tab of Methods -> the parameters that open it in Compare
+COMPARE_TABS = {
+    "supports": {"tab": "Summary"},
+    "lds": {"tab": "Summary"},
+    "agreement": {"tab": "Agreement"},
+    "cost": {"tab": "Cost"},
+    "compute": {"tab": "Cost"},
+    "calibration": {"tab": "Advanced", "topic": "Calibration"},
+    "features": {"tab": "Advanced", "topic": "Features"},
+    "algorithms": {"tab": "Advanced", "topic": "Algorithms"},
+    "models": {"tab": "Advanced", "topic": "Two models"},
+    "checks": {"tab": "Advanced", "topic": "Checks"},
+}
+
+
+def compare_parameters(parameters: dict[str, str]) -> dict[str, str]:
+    """The parameters of Compare that show what these showed, with an old tab's name in its new form."""
+    return {**parameters, **COMPARE_TABS.get(parameters.get("tab", ""), {})}
 
 
 def new_address(path: str, query: str) -> str | None:
@@ -58,7 +76,12 @@ def _brittleness(pairs: Pairs) -> tuple[str, Pairs]:
 
 
 def _methods(pairs: Pairs) -> tuple[str, Pairs]:
-    return "compare", pairs
+    """Its ten tabs are in four, and in topics of the last."""
+    return "compare", [new for name, value in pairs for new in _tab(name, value)]
+
+
+def _tab(name: str, value: str) -> Pairs:
+    return list(COMPARE_TABS[value].items()) if name == state.TAB and value in COMPARE_TABS else [(name, value)]
 
 
 def _audit(pairs: Pairs) -> tuple[str, Pairs]:
@@ -73,10 +96,16 @@ def _workspace(pairs: Pairs) -> tuple[str, Pairs]:
     return "data", pairs
 
 
+def _map(pairs: Pairs) -> tuple[str, Pairs]:
+    """It is a view of Debug's picker, under the same parameters."""
+    return "", [(state.PICKER, "map"), *pairs]
+
+
 ROOMS = {
     "explore": _explore,
     "brittleness": _brittleness,
     "methods": _methods,
     "audit": _audit,
     "workspace": _workspace,
+    "map": _map,
 }

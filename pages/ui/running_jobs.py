@@ -125,9 +125,11 @@ def chip_label(tasks: list[Task]) -> str:
     is little room."""
     shares = [part for task in tasks if (part := share_done(task)) is not None]
     left = [seconds_left(task) for task in tasks]
-    percent = write.percent(sum(shares) / len(shares), 0) if shares else "…"
-    rest = "" if None in left else f"* · about {roughly(sum(left))} left*"
-    return f"*{write.counted(len(tasks), 'job')} {_state_of(tasks)} ·* {percent}" + rest.replace("* ·", " *·")
+    number, what = write.counted(len(tasks), "job"), _state_of(tasks)
+    if not shares:
+        return f"{number} *{what}*"
+    rest = "" if None in left else f" *· about {roughly(sum(left))} left*"
+    return f"*{number} {what} ·* {write.percent(sum(shares) / len(shares), 0)}{rest}"
 
 
 def _state_of(tasks: list[Task]) -> str:
@@ -141,8 +143,8 @@ def ended_label(tasks: list[Task]) -> tuple[str, str]:
     """(the chip's text once nothing runs, its icon)."""
     failed = [task for task in tasks if task.state != "done"]
     if failed:
-        return f"*{write.counted(len(failed), 'job')}* failed*: see why*", "error"
-    return f"*{write.counted(len(tasks), 'job')}* done*: show result*", "check_circle"
+        return f"*{write.counted(len(failed), 'job')}* failed *· see why*", "error"
+    return f"*{write.counted(len(tasks), 'job')}* done *· show result*", "check_circle"
 
 
 def share_done(task: Task) -> float | None:

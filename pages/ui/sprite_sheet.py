@@ -22,7 +22,7 @@ def sheet(ws: Workspace, split: str, ids, whole: bool = False) -> dict:
 
     Images at least twice as large as a tile are reduced by a whole number, unless `whole`."""
     shrink = 1 if whole else max(1, max(ws.val_images.shape[1:3]) // SIDE)
-    return _published(ws, split, tuple(int(i) for i in ids), shrink)
+    return _published(ws, split, ids, shrink)
 
 
 def image_url(ws: Workspace, split: str, index: int) -> str:
@@ -35,8 +35,11 @@ def scale(ws: Workspace, side: int = SIDE) -> int:
     return max(1, round(side / max(ws.val_images.shape[1:3])))
 
 
-def _published(ws: Workspace, split: str, ids: tuple[int, ...], shrink: int) -> dict:
-    asked = (ws, ws.fingerprint, split, ids, shrink, PICTURES.is_served)
+def _published(ws: Workspace, split: str, ids, shrink: int) -> dict:
+    packed = np.asarray(
+        [int(i) for i in ids], np.int64
+    ).tobytes()  # Streamlit hashes it at once, and a list item by item
+    asked = (ws, ws.fingerprint, split, packed, shrink, PICTURES.is_served)
     drawn = _sheet(*asked)
     if PICTURES.is_served and PICTURES.read(drawn["url"]) is None:  # others took its place
         _sheet.clear(*asked)
@@ -45,7 +48,8 @@ def _published(ws: Workspace, split: str, ids: tuple[int, ...], shrink: int) -> 
 
 
 @st.cache_resource(max_entries=2000, show_spinner=False)
-def _sheet(_ws, fingerprint: str, split: str, ids: tuple[int, ...], shrink: int, is_served: bool) -> dict:
+def _sheet(_ws, fingerprint: str, split: str, packed: bytes, shrink: int, is_served: bool) -> dict:
+    ids = np.frombuffer(packed, np.int64)
     content, height, width = _encode(_ws, split, ids, shrink)
     if is_served:
         url = PICTURES.publish(fingerprint, content)
@@ -54,14 +58,14 @@ def _sheet(_ws, fingerprint: str, split: str, ids: tuple[int, ...], shrink: int,
     return {"url": url, "columns": _columns(ids), "count": max(1, len(ids)), "width": width, "height": height}
 
 
-def _columns(ids: tuple[int, ...]) -> int:
+def _columns(ids: np.ndarray) -> int:
     return max(1, math.ceil(math.sqrt(len(ids))))
 
 
-def _encode(_ws, split: str, ids: tuple[int, ...], shrink: int) -> tuple[bytes, int, int]:
+def _encode(ws: Workspace, split: str, ids: np.ndarray, shrink: int) -> tuple[bytes, int, int]:
     """(PNG, height and width of an image in it)."""
-    images = (_ws.train_images if split == "train" else _ws.val_images)[list(ids)]
-    if _ws.greyscale_inverted and images.ndim == 3:  # colours are left as they are
+    images = (ws.train_images if split == "train" else ws.val_images)[ids.tolist()]
+    if ws.greyscale_inverted and images.ndim == 3:  # colours are left as they are
         images = 255 - images
     if shrink > 1 and len(images):
         images = np.stack([Image.fromarray(image).reduce(shrink) for image in images])

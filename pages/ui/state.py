@@ -31,6 +31,7 @@ PAGE_OF = "page of"  # the target and filter that page was turned to
 FILTERS_OPEN = "filters are open"
 FILTERED = "filters of the last run"
 START = "start panel"  # "open" or "closed"; missing: this visit has not been to Debug yet
+DOOR = "door of the start panel"  # the page that it leads to, once
 HINT = "first hint"  # the same of the three-step hint
 TILES = "tiles"
 SCORES = "scores"
@@ -51,8 +52,9 @@ K_MAX = "k max"
 DISJOINT = "disjoint"
 WITH_NEAR_DUPLICATES = "with near-duplicates"
 
-# Of Methods; the first two, OTHER_MODEL, CALIBRATED and STUDY_PROTOCOL are bound to the address bar.
+# Of Compare; the first three, OTHER_MODEL, CALIBRATED and STUDY_PROTOCOL are bound to the address bar.
 TAB = "tab"
+TOPIC = "topic"
 MEASURE = "measure"
 ONE_RANKING = "one ranking"
 OTHER_RANKING = "other ranking"
@@ -73,10 +75,11 @@ PRUNE_RANKING = "ranking to prune by"
 PRUNE_SHARES = "shares to prune"
 PRUNE_SEEDS = "seeds a share"
 
-# Of Map; the first is bound to the address bar.
+# Of the picker's map; the first is bound to the address bar.
 FEATURES = "features"
-MAP_END = "end of the ranking"
-MAP_VAL = "validation images on the map"
+MAP_COLOUR = "colour of the map"
+MAP_SET = "set on the map"  # (training images, validation images) of the lasso, or None
+SET_NAME = "name of the set"
 
 # Of Clean labels; the first four are in the address bar.
 QUEUE = "queue"
@@ -123,7 +126,7 @@ SEEN = "workspace as it was"  # when the page was drawn last
 EXPECTED = "change by this page"  # that nobody has to be told of
 
 ERROR = "error"  # of a callback, for the page to show
-GO_TO = "go to target"  # of a callback, for the page to switch to Explore: a callback cannot
+GO_TO = "go to target"  # of a callback, for the page to switch to Debug: a callback cannot
 
 # What one page hands to the next: Streamlit drops the state of widgets with the page that drew them.
 CARRIED_KEYS = (TARGET, K, CUT_RANKING)

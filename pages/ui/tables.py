@@ -18,6 +18,10 @@ class Column(NamedTuple):
 
 
 INTERVAL = Column("95 %")
+LDS_HELP = (
+    "linear datamodeling score: how well a ranking's scores predict the margins of models trained on random halves of "
+    "the images, as a rank correlation; 1 is perfect, 0 is chance"
+)
 
 
 def table_html(columns: list[Column], rows, groups=(), last: list | None = None) -> str:

@@ -1,9 +1,12 @@
 """Shared page setup: the logo, the style sheet, and the opened workspace."""
 
+import copy
 import gc
 import os
 import time
+from hashlib import sha256
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import streamlit as st
 
@@ -18,6 +21,7 @@ ASSETS = APP / "assets"
 LOGO = ASSETS / "logo.svg"
 LARGE_TYPE = "html { font-size: 125%; }"  # Streamlit's sizes are multiples of it
 WATCH_SECONDS = 5  # between two looks of an open page at whether the workspace changed on the disk
+_keys: WeakKeyDictionary[Workspace, tuple] = WeakKeyDictionary()  # (what it was made of, the key)
 LOOK_SECONDS = 10  # between two looks at whether the images are still those of before
 
 
@@ -88,15 +92,9 @@ def expect_change() -> None:
 def _stop_at_other_images(ws: Workspace) -> None:
     said = f"The folder {ws.path} holds another data set now: {ws.name}. What this page showed is no longer there."
     st.warning(write.plain(said), icon=":material/sync_problem:")
-    st.button("Reload", key="reload workspace", type="primary", on_click=_begin_anew)
+    # a link: the browser begins a new visit, for no target or choice of this one is of these images
+    st.html('<a class="lu-reload" href="?" target="_self">Reload</a>')
     st.stop()
-
-
-def _begin_anew() -> None:
-    """Forgets the visit, for none of its targets and choices are of these images; a callback."""
-    st.query_params.clear()
-    for name in list(st.session_state):
-        del st.session_state[name]
 
 
 def _stamp(ws: Workspace) -> dict:
@@ -116,8 +114,16 @@ def stop_with_error(error: UserError) -> None:
 
 
 def cache_key(ws: Workspace) -> str:
-    """A key for caches of what is computed from the workspace: it changes whenever a part does."""
-    return f"{ws.path} {ws.recipe} {ws.fingerprint} {ws.has_base} {ws.manifest['parts']}"
+    """A key for caches of what is computed from the workspace: it changes whenever a part does.
+
+    A digest, since every cache that is asked hashes it, made once: to write out what is recorded of the parts takes
+    milliseconds."""
+    now = (ws.has_base, ws.manifest["parts"])
+    before, key = _keys.get(ws, (None, ""))
+    if before != now:
+        key = sha256(f"{ws.path} {ws.recipe} {ws.fingerprint} {now}".encode()).hexdigest()
+        _keys[ws] = (copy.deepcopy(now), key)
+    return key
 
 
 def train_first(ws: Workspace, why: str) -> None:

@@ -34,10 +34,8 @@ def uploads_left(running) -> list:
 
 
 def test_own_scores_are_compared_with_the_bundled_ones(page, demo, tmp_path):
-    scores = np.concatenate([np.atleast_2d(rows) for rows in Workspace.open().ranking("trak-10").all_scores()]).astype(
-        "f4"
-    )
-    np.save(tmp_path / "mine.npy", scores)
+    scores = np.stack(list(Workspace.open().ranking("trak-10").all_scores()))
+    np.save(tmp_path / "mine.npy", scores.astype(np.float32))
     page.set_viewport_size({"width": 1280, "height": 900})
     serving.open_page(page, f"{demo.url}/data?part=import")
     upload(page, tmp_path / "mine.npy")

@@ -1,4 +1,4 @@
-"""Map in a browser, on a tiny workspace: a box on the map is a set, and the set goes to Brittleness and to Explore."""
+"""The picker's map in a browser: images on hover, a click that opens, a lasso that makes a set, a still legend."""
 
 import re
 
@@ -21,42 +21,115 @@ def shapes(tmp_path_factory):
         yield running
 
 
+@pytest.fixture(autouse=True)
+def patience():
+    expect.set_options(timeout=SLOW)
+    yield
+    expect.set_options(timeout=5_000)
+
+
 @pytest.fixture
-def boxed(page, shapes):
-    """The map of target 1 with a box around all that is drawn."""
+def opened(page, shapes):
+    """The map of target 1, by an address of an earlier version."""
     serving.open_page(page, shapes.url + "/map?target=1")
-    expect(page.locator(".js-plotly-plot .nsewdrag").first).to_be_visible(timeout=SLOW)  # WebGL without a GPU
-    page.locator('[data-attr="dragmode"][data-val="select"]').click()
-    box = page.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
-    page.mouse.move(box["x"] + 2, box["y"] + 2)
-    page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] - 2, box["y"] + box["height"] - 2, steps=8)
-    page.mouse.up()
-    expect(page.get_by_text(re.compile(r"60 training images .* and 12 validation images"))).to_be_visible(timeout=SLOW)
+    expect(page.locator(".stage canvas")).to_be_visible()
+    expect(page).to_have_url(re.compile("picker=map"))
+    serving.settle(page)
     return page
 
 
-def test_a_set_goes_to_brittleness_with_its_target(boxed):
-    expect(boxed.get_by_role("listbox", name="training images of the set").get_by_role("option")).to_have_count(60)
-    boxed.get_by_role("button", name="To Brittleness").click()
-    expect(boxed.get_by_label("Training images", exact=True)).to_have_value("0-59", timeout=SLOW)
-    expect(boxed.get_by_label("Target", exact=True)).to_have_value("1")
-    expect(boxed).to_have_url(re.compile("/brittleness"))
+@pytest.fixture
+def lassoed(opened):
+    """The same with a lasso around all that is drawn."""
+    box = opened.locator(".stage canvas").bounding_box()
+    corners = [(2, 2), (box["width"] - 2, 2), (box["width"] - 2, box["height"] - 2), (2, box["height"] - 2)]
+    opened.mouse.move(box["x"] + 2, box["y"] + 2)
+    opened.mouse.down()
+    for x, y in corners[1:]:
+        opened.mouse.move(box["x"] + x, box["y"] + y, steps=3)
+    opened.mouse.up()
+    expect(opened.get_by_text(re.compile(r"60 training images .* and 12 validation images"))).to_be_visible()
+    return opened
 
 
-def test_an_image_of_a_set_leads_to_its_lineup(boxed):
-    boxed.get_by_role("listbox", name="validation images of the set").get_by_role("option").nth(5).click()
-    expect(boxed.get_by_label("Target", exact=True)).to_have_value("5", timeout=SLOW)
-    expect(boxed.get_by_role("listbox", name="best first").first).to_be_visible()
+def target(page):
+    return page.get_by_label("Target", exact=True)
 
 
-def test_a_set_leads_to_its_first_validation_image_in_explore(boxed):
-    boxed.get_by_role("button", name="Validation image 0 in Explore").click()
-    expect(boxed.get_by_label("Target", exact=True)).to_have_value("0", timeout=SLOW)
-    expect(boxed.get_by_role("listbox", name="best first").first).to_be_visible()
+def canvas(page):
+    return page.locator(".stage canvas")
 
 
-def test_a_training_image_of_a_set_opens_its_card(boxed):
-    boxed.get_by_role("listbox", name="training images of the set").get_by_role("option").nth(7).click()
-    expect(boxed.get_by_alt_text("training image 7, Box <b>, enlarged")).to_be_visible(timeout=SLOW)
-    expect(boxed.get_by_label("Target", exact=True)).to_have_value("1")
+def point_at(page, text: str) -> tuple[float, float]:
+    """Moves the pointer over the map until a point is named whose text matches, and there; where that is."""
+    where = canvas(page).evaluate(
+        """(node, text) => {
+            const box = node.getBoundingClientRect(), root = node.getRootNode(), named = new RegExp(text);
+            for (let y = box.top + 9; y < box.bottom; y += 7) for (let x = box.left + 9; x < box.right; x += 7) {
+                node.dispatchEvent(new PointerEvent("pointermove", { clientX: x, clientY: y, bubbles: true }));
+                const tip = root.querySelector(".tip.shown");
+                if (tip && named.test(tip.textContent)) return [x, y];
+            }
+            return null;
+        }""",
+        text,
+    )
+    assert where, f"no point on the map is {text}"
+    page.mouse.move(*where)
+    return tuple(where)
+
+
+def test_a_point_shows_its_image_and_a_click_opens_the_target(opened):
+    where = point_at(opened, "validation image (?!1,)")
+    image = opened.locator(".tip.shown img")
+    expect(image).to_have_js_property("naturalWidth", 8)
+    number = re.search(r"\d+", opened.locator(".tip").inner_text())[0]
+    opened.mouse.click(*where)
+    expect(target(opened)).to_have_value(number)
+    expect(opened.get_by_alt_text(f"validation image {number},")).to_be_visible()
+
+
+def test_a_click_on_a_training_image_opens_its_card(opened):
+    where = point_at(opened, "training image")
+    number = re.search(r"\d+", opened.locator(".tip").inner_text())[0]
+    opened.mouse.click(*where)
+    expect(opened.get_by_alt_text(re.compile(f"training image {number},.* enlarged"))).to_be_visible()
+    expect(target(opened)).to_have_value("1")
+
+
+def test_the_legend_hides_and_moves_nothing(opened):
+    where = point_at(opened, "training image .*Dot")
+    words = opened.locator(".tip").inner_text()
+    opened.get_by_role("button", name="Dot", exact=True).click()
+    opened.mouse.move(where[0] + 1, where[1])
+    expect(opened.locator(".tip.shown").filter(has_text=words)).to_have_count(0)
+    opened.get_by_role("button", name="Dot", exact=True).click()
+    opened.mouse.move(*where)
+    expect(opened.locator(".tip.shown")).to_have_text(words)
+
+
+def test_points_are_coloured_by_error(opened):
+    opened.get_by_role("radio", name="error").click()
+    expect(opened.get_by_role("button", name="predicted wrong")).to_be_visible()
+    expect(opened.get_by_role("button", name="Dot", exact=True)).to_have_count(0)
+
+
+def test_a_lasso_is_a_set_whose_images_open(lassoed):
+    expect(lassoed.get_by_role("listbox", name="training images of the set").get_by_role("option")).to_have_count(60)
+    lassoed.get_by_role("listbox", name="validation images of the set").get_by_role("option").nth(5).click()
+    expect(target(lassoed)).to_have_value("5")
+
+
+def test_a_set_is_kept_under_a_name(lassoed, shapes):
+    lassoed.get_by_role("button", name="Keep it").click()
+    lassoed.get_by_label("Name of the set").fill("all of them")
+    lassoed.keyboard.press("Enter")
+    lassoed.get_by_role("button", name="Keep the set").click()
+    expect(lassoed.get_by_text("The set all of them is kept.")).to_be_visible()
+    serving.open_page(lassoed, shapes.url + "/?target=1&set=all+of+them")
+    expect(lassoed.get_by_text("1–12 of 12 matches (12 images)")).to_be_visible()
+
+
+def test_a_set_is_asked_about_as_a_removal(lassoed):
+    lassoed.get_by_role("button", name="Remove these and retrain").click()
+    expect(lassoed.get_by_label("Training images", exact=True)).to_have_value("0-59")

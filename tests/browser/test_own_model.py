@@ -114,7 +114,7 @@ def until(condition, seconds: float = 60):
 
 
 def add_recipe(page, place: str):
-    """Names training code on the Workspace page; the button belongs to the place that the command beside it shows."""
+    """Names training code in Data & jobs; the button belongs to the place that the command beside it shows."""
     box = page.get_by_label("Your training code")
     box.fill(place)
     box.press("Enter")
@@ -127,14 +127,16 @@ def visible(page, text, **more):
 
 
 def test_training_code_is_named_checked_trained_and_asked(page, folder, tmp_path):
-    serving.open_page(page, f"{folder.url}/workspace")
+    serving.open_page(page, f"{folder.url}/data?part=models")
     add_recipe(page, f"{tmp_path / 'train.py'}:Nothing")
     visible(page, re.compile("has no class Nothing; it has Mine"))
     add_recipe(page, f"{tmp_path / 'train.py'}:Mine")
     page.get_by_role("button", name="Check it").click()
-    visible(page, re.compile("recipe check mine"), timeout=TRAINED)
+    jobs = serving.open_page(page.context.new_page(), f"{folder.url}/data?part=jobs")
+    visible(jobs, "Check the recipe mine", timeout=TRAINED)
     page.get_by_role("button", name="Train its base models").click()
-    visible(page, re.compile("10 base models of made"), timeout=TRAINED)
+    visible(jobs, re.compile("10 base models of made"), timeout=TRAINED)
+    jobs.close()
 
     # It is a model now, which the pages speak about.
     serving.open_page(page, f"{folder.url}/?model=mine")
@@ -145,7 +147,7 @@ def test_training_code_is_named_checked_trained_and_asked(page, folder, tmp_path
     # Edited, it is another recipe, and the page says what the old one left.
     file = tmp_path / "train.py"
     file.write_text(file.read_text().replace("range(30)", "range(20)"))
-    serving.open_page(page, f"{folder.url}/workspace")
+    serving.open_page(page, f"{folder.url}/workspace?part=models")  # as old links have it
     visible(page, re.compile("recipe changed; .* results belong to the version of"))
 
 

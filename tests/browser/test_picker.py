@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from tests.browser import serving
 
-SLOW = 30_000  # milliseconds
+SLOW = 60_000  # milliseconds
 
 
 @pytest.fixture(autouse=True)
@@ -19,15 +19,24 @@ def patience():
 
 @pytest.fixture
 def debug(page, shapes):
-    """debug("/?target=1") -> the page."""
-    return lambda path="/": serving.open_page(page, shapes.url + path)
+    """debug("/?target=1") -> the page, with its targets drawn."""
+
+    def opened(path="/"):
+        page.goto(shapes.url + path)
+        expect(page.get_by_role("option", name=re.compile("^validation image")).first).to_be_visible()
+        serving.settle(page)
+
+    return opened
 
 
 @pytest.fixture
 def visitor(browser, shapes):
     """The page of a browser that was never here, at the bare address."""
     page = serving.new_page(browser, first_visit=True)
-    yield serving.open_page(page, shapes.url)
+    page.goto(shapes.url)
+    expect(panel(page)).to_be_visible()
+    serving.settle(page)
+    yield page
     page.context.close()
 
 
@@ -182,3 +191,43 @@ def test_the_doors_lead_where_they_say(visitor):
     visitor.get_by_role("button", name="?", exact=True).click()
     panel(visitor).get_by_role("button", name="Clean labels").click()
     expect(visitor).to_have_url(re.compile("/labels"))
+
+
+def hint(page):
+    return page.get_by_role("region", name="Hint")
+
+
+def test_a_hint_of_three_steps_is_shown_once_and_moves_nothing(browser, shapes):
+    page = serving.new_page(browser, first_visit=True)
+    serving.open_page(page, shapes.url + "/?target=0")
+    expect(hint(page)).to_contain_text("1 of 3: the rows")
+    head = page.locator("[data-testid=stHeading]").first
+    before = head.bounding_box()
+    hint(page).get_by_role("button", name="Next").click()
+    expect(hint(page)).to_contain_text("2 of 3: the cut")
+    hint(page).get_by_role("button", name="Next").click()
+    expect(hint(page)).to_contain_text("3 of 3: remove and retrain")
+    hint(page).get_by_role("button", name="Done").click()
+    expect(hint(page)).to_have_count(0)
+    serving.settle(page)
+    assert head.bounding_box() == before
+    page.reload()
+    serving.settle(page)
+    expect(target(page)).to_have_value("0")
+    expect(hint(page)).to_have_count(0)
+    page.context.close()
+
+
+def test_the_hint_waits_for_start(visitor):
+    expect(hint(visitor)).to_have_count(0)
+    visitor.keyboard.press("Escape")
+    expect(hint(visitor)).to_contain_text("1 of 3")
+    hint(visitor).get_by_role("button", name="Skip").click()
+    expect(hint(visitor)).to_have_count(0)
+
+
+def test_terms_are_explained_in_every_room(page, shapes):
+    for room, term in {"": "margin", "labels": "review queue", "compare": "noise ceiling", "data": "recipe"}.items():
+        serving.open_page(page, f"{shapes.url}/{room}")
+        page.get_by_role("button", name="Terms").click()
+        expect(page.get_by_role("listitem").filter(has_text=re.compile(f"^{term}:"))).to_be_visible()

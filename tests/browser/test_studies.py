@@ -1,4 +1,4 @@
-"""A study as somebody watches it: paused, resumed and cancelled in Brittleness. It trains."""
+"""A study as somebody watches it: paused, resumed and cancelled in Data & jobs. It trains."""
 
 import re
 
@@ -41,16 +41,16 @@ def test_a_study_is_paused_resumed_and_cancelled(page, shapes, store, tmp_path):
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))
 
-    # Nothing yet: the way to ask for one leads to Methods.
+    # Nothing yet: the form is open. An old link leads here.
     serving.open_page(page, f"{shapes.url}/brittleness?view=studies")
-    page.get_by_role("link", name="Ask for a study in Methods").click()
-    expect(page.get_by_role("button", name="Run a study")).to_be_visible()
+    expect(page.get_by_role("button", name="Start the study")).to_be_visible()
+    expect(page).to_have_url(re.compile("/data.*part=studies"))
 
     # The page of one that is queued sees to it that a runner is there.
     ask(store, tmp_path / "w")
-    serving.open_page(page, f"{shapes.url}/methods")
-    says(page, "Study.*job 1").to_be_visible()
-    page.get_by_role("link", name="Watch it in Brittleness").click()
+    serving.open_page(page, f"{shapes.url}/data")
+    expect(page.get_by_text(re.compile("1. Study: 10 targets")).first).to_be_visible()
+    page.get_by_role("link", name="Show the study").click()
     says(page, r"Job 1, running for .*: \d+ of 60 searches answered").to_be_visible(timeout=TRAINED)
     expect(page).to_have_url(re.compile("job=1"))
     expect(page.locator(".lu-facts")).to_contain_text("left, an estimate")
@@ -65,19 +65,6 @@ def test_a_study_is_paused_resumed_and_cancelled(page, shapes, store, tmp_path):
     serving.settle(page, 60)
     says(page, "Job 1, paused: nothing of it is running").to_be_visible()
     assert store.count() == before > 0 and store.live_trainings() == {}
-
-    # The question that was being put together stays as it was while somebody looks at studies.
-    page.get_by_role("radio", name="one target").click()
-    k = page.get_by_label("k", exact=True)
-    k.fill("7")
-    k.press("Enter")
-    expect(page.get_by_role("heading", name=re.compile("without the first 7 images"))).to_be_visible()
-    for _ in range(5):  # also where the run that draws the studies is cut short
-        page.get_by_role("radio", name="studies").click()
-        says(page, "Job 1, paused").to_be_visible()
-        page.get_by_role("radio", name="one target").click()
-        expect(page.get_by_label("k", exact=True)).to_have_value("7")
-    page.get_by_role("radio", name="studies").click()
 
     # Resumed, it goes on; cancelled, it ends within seconds.
     press(page, "Resume")

@@ -18,7 +18,7 @@ def open_page(page: str = "debug", session: dict | None = None, run: bool = True
 
 def texts(app: AppTest) -> str:
     """The texts of a page, headings, boxes and errors included, without the backslashes of markdown."""
-    elements = [*app.header, *app.markdown, *app.caption, *app.info, *app.warning, *app.error]
+    elements = [*app.header, *app.subheader, *app.markdown, *app.caption, *app.info, *app.warning, *app.error]
     return " ".join(str(element.value) for element in elements).replace("\\", "")
 
 

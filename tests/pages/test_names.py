@@ -17,7 +17,6 @@ from tests.pages.page import open_page
 
 PAGES = {
     "debug": {"job": "x", "panel": "verdict"},
-    "map": {},
     "labels": {},
     "data": {},
 }

@@ -10,7 +10,7 @@ from attribution.rankings import own
 from pages.ui import state
 from tests.pages.page import open_page
 
-PAGES = ("debug", "map", "compare", "labels", "data")
+PAGES = ("debug", "compare", "labels", "data")
 CODE = """
 import os
 with open({log!r}, "a") as log:

@@ -28,7 +28,7 @@ def trained(small, run, tmp_path):
 
 
 @pytest.mark.parametrize("small", [1, 2, 9], indirect=True)
-@pytest.mark.parametrize("page", ["debug", "map"])
+@pytest.mark.parametrize("page", ["debug"])
 def test_they_open_without_an_error(small, page):
     app = open_page(page)
     assert not app.exception and not app.error and not app.warning

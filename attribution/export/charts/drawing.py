@@ -35,7 +35,7 @@ MARKERS = {
     "pentagon": "p",
 }
 GREY = "#808080"
-DIAGONAL = "as foretold"  # what the legend says of a panel's diagonal
+DIAGONAL = "as predicted"  # what the legend says of a panel's diagonal
 #: Names are shown as they are, no $ in them is mathematics; letters are embedded, and can be searched.
 STYLE = {
     "font.size": FONT_SIZE,

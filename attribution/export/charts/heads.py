@@ -53,7 +53,7 @@ def adaptive_curves(workspace: Workspace, store: ResultStore) -> Chart | None:
         note = f"AUC {row['auc']:.3f} ({row['auc_ci'][0]:.3f} to {row['auc_ci'][1]:.3f})" if row["auc_ci"] else ""
         series.append(
             Series(
-                order,
+                adaptive_supports.ORDER_NAMES[order],
                 ks,
                 curve["share"],
                 colour,
@@ -74,7 +74,7 @@ def adaptive_curves(workspace: Workspace, store: ResultStore) -> Chart | None:
         series=series,
     )
     return Chart(
-        "Supports in a fixed and in an adaptive order",
+        "Supports in a fixed and in a recomputed order",
         f"all {report['targets']:,} validation images that the head gets right; influence anew after every "
         f"{report['batch']} images, K = {report['K']}, exact refits, no seed; 95 % over targets; "
         f"{recipe_caption(workspace)}; {provenance_caption(workspace, adaptive_supports.PART)}",

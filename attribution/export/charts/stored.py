@@ -74,7 +74,7 @@ def support_curves(
         f"{KINDS[kind].lower()} {' to '.join(map(str, dict.fromkeys((n[0], n[-1]))))} targets"
         for kind, n in counts.items()
     )
-    seeds = f"seeds {SEEDS[0]} to {SEEDS[-1]}; open marks are unstable"
+    seeds = f"seeds {SEEDS[0]} to {SEEDS[-1]}; open marks are approximate"
     if workspace.get_recipe().deterministic:
         seeds = seeds_text(study.protocol, True)
     return Chart(
@@ -232,7 +232,7 @@ def candidate_sets(workspace: Workspace, store: ResultStore) -> Chart | None:
 def calibration_points(
     workspace: Workspace, store: ResultStore, ranking: str | None = None, removed: str | None = None
 ) -> Chart | None:
-    """Change of the margin foretold by a ranking against measured."""
+    """Change of the margin predicted by a ranking against measured."""
     rows = calibration.load(workspace)
     names = [name for name in rows.names if calibration.origins_of(rows, name)] if rows else []
     if not names:
@@ -247,7 +247,7 @@ def calibration_points(
     summary = calibration.report(workspace, rows)
     fit = summary["rankings"][name][group]
     scaled = fit["slope"] is not None
-    axis = f"change of the margin foretold by {name}" + ", unscaled" * (not scaled)
+    axis = f"change of the margin predicted by {name}" + ", unscaled" * (not scaled)
     panel = Panel("", axis, "measured change of the margin", diagonal=scaled)
     sources: dict[str, list[dict]] = {}
     for point in calibration.chart_points(rows, summary, name, group):
@@ -268,7 +268,7 @@ def calibration_points(
     if fit["r2"] is not None:
         r2 = f"R² {fit['r2']:.2f}{f' (95 % {ci[0]:.2f} to {ci[1]:.2f} over targets)' if ci else ''}; "
     return Chart(
-        f"Changes of the margin foretold by {name}",
+        f"Changes of the margin predicted by {name}",
         f"images removed: {calibration.ORIGINS[group]}; "
         f"{r2}{fit['n']} sets of {fit['targets']} targets, scaled by the slope of all of them, and R² of "
         f"targets that it was not fitted on, {summary['splits']} splits; {recipe_caption(workspace)}; "
@@ -293,7 +293,7 @@ def worth_against_compute(workspace: Workspace, store: ResultStore) -> Chart | N
     for kind, result in aucs.items():
         points = [(row, *_auc(result, lds_vs_compute.variant_ranking(row))) for row in rows]
         known = [point for point in points if point[1] is not None]
-        panels.append(_compute_panel(f"{KINDS[kind]} AUC", "AUC", known, x_range))
+        panels.append(_compute_panel(f"{KINDS[kind]} AUC, {result['targets']} targets", "AUC", known, x_range))
     if answer["ceiling"] is not None:
         panels[0].horizontal_lines.append((answer["ceiling"], f"noise ceiling {answer['ceiling']:.3f}"))
     n = max(row["n_targets"] for row in rows)
@@ -308,7 +308,7 @@ def worth_against_compute(workspace: Workspace, store: ResultStore) -> Chart | N
 
 def _compute_panel(title: str, y: str, points: list[tuple], x_range: tuple[float, float]) -> Panel:
     """points: (row of `lds_vs_compute.compute`, value, its interval)."""
-    panel = Panel(title, "seconds, trainings and own work", y, x_log=True, x_range=x_range, from_zero=True)
+    panel = Panel(title, "seconds of one core", y, x_log=True, x_range=x_range, from_zero=True)
     largest = max((row["bytes"] for row, *_ in points), default=0) or 1
 
     def marks(points: list[tuple], name: str, style: str, in_legend: bool = True) -> Series:
@@ -360,7 +360,7 @@ def worth_against_cost(workspace: Workspace, store: ResultStore) -> Chart | None
                 methods.setdefault(method, {}).setdefault(marker, []).append(row)
         if not methods:
             continue
-        panel = Panel(title, "seconds to build", x_log=True, x_ticks=ticks, from_zero=True, x_range=x_range)
+        panel = Panel(title, "build time, seconds", x_log=True, x_ticks=ticks, from_zero=True, x_range=x_range)
         for method, markers in methods.items():
             for marker, same in markers.items():
                 points = [
@@ -397,7 +397,8 @@ def worth_against_cost(workspace: Workspace, store: ResultStore) -> Chart | None
 
 def feature_sets(workspace: Workspace, store: ResultStore) -> Chart | None:
     """Of each feature set kNN accuracy, and LDS and removal AUC of its rankings."""
-    rows = cost.feature_rows(workspace, *cost.lds_and_support_aucs(workspace, store))
+    lds, aucs = cost.lds_and_feature_aucs(workspace, store)
+    rows = cost.feature_rows(workspace, lds, aucs)
     names, panels = [row["features"] for row in rows], []
     known = [(row["knn_accuracy"], float(place), None, names[place]) for place, row in enumerate(rows)]
     known = [point for point in known if point[0] is not None]
@@ -424,7 +425,8 @@ def feature_sets(workspace: Workspace, store: ResultStore) -> Chart | None:
     )
     return Chart(
         "Feature sets",
-        f"{f'kNN accuracy on {images}; ' if images else ''}95 % intervals; {recipe_caption(workspace)}; "
+        f"{f'kNN accuracy on {images}; ' if images else ''}{_study_caption(aucs)}95 % intervals; "
+        f"{recipe_caption(workspace)}; "
         "python -m attribution evaluate lds and evaluate supports",
         panels,
         height=0.6 + 0.38 * len(rows),

@@ -25,6 +25,7 @@ NAMES = {
     "bergson": "bergson",
     "feldman-zhang": "feldman_zhang",
     "parquet": "parquet",
+    "csv": "csv_scores",
     "topk": "topk",
     "tensor": "tensor",
 }

@@ -22,13 +22,14 @@ from attribution.errors import UserError
 from attribution.files import read_bytes
 from attribution.files.libraries import install_command
 
-SUFFIXES = (".npy", ".mmap", ".pt", ".pth", ".safetensors")
+SUFFIXES = (".npy", ".npz", ".mmap", ".pt", ".pth", ".safetensors")
 #: training images whose scores are transposed at a time: few enough to stay in the processor's cache
 TILE = 1024
 #: bytes of a pickle and of JSON: in memory they can take thirty times that
 MAX_PICKLE, MAX_JSON = 8 << 20, 16 << 20
 OLD_TORCH = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the number that begins what torch.save wrote before torch 1.6
 MAX_BRACKETS = 100_000  # in JSON: five million empty lists take ten seconds
+MAX_UNPACKED = 20  # times its size that an archive may unpack to
 MAX_NAMES = 1000  # arrays of an archive that are looked at
 
 
@@ -173,12 +174,12 @@ def open_arrays(path: Path) -> dict[str, FileArray]:
         read = _npy
     elif path.suffix == ".safetensors":
         read = _safetensors
-    elif head.startswith(b"PK") and path.suffix != ".npz":
-        read = _torch
+    elif head.startswith(b"PK"):
+        read = _npz if path.suffix == ".npz" else _torch
     elif head.startswith(b"\x80") and OLD_TORCH in head:
         read = _old_torch
     else:
-        raise UserError(f"{path} is no array file; save the scores as .npy, .pt (torch.save) or .safetensors")
+        raise UserError(f"{path} is no array file; save the scores as .npy, .npz, .pt (torch.save) or .safetensors")
     try:
         with warnings.catch_warnings(action="ignore"):  # of a damaged header, or a kind that is refused below
             arrays = read(path)
@@ -193,7 +194,7 @@ def open_arrays(path: Path) -> dict[str, FileArray]:
         ) from None
     if not arrays:
         raise UserError(f"{path} holds no array of numbers; save the scores as one tensor")
-    size = check_file(path)
+    size = check_file(path) * (MAX_UNPACKED if read is _npz else 1)
     for array in arrays.values():
         if array.bits.nbytes > size:  # one number that torch repeats
             raise UserError(f"{path} has fewer numbers than {shape_text(array.shape)}; save a copy of the whole tensor")
@@ -207,6 +208,14 @@ def _npy(path: Path) -> dict[str, FileArray]:
     if bits.dtype.kind not in "biuf":
         raise UserError(f"{path} holds {bits.dtype} and not numbers; save it as float32, float16 or whole numbers")
     return {"": FileArray(path, bits)}
+
+
+def _npz(path: Path) -> dict[str, FileArray]:
+    """Unpacked into memory: numbers compress little, and what unpacks to far more than it has is refused before."""
+    with open_zip(path) as archive:
+        if sum(entry.file_size for entry in archive.infolist()) > MAX_UNPACKED * check_file(path):
+            raise UserError(f"{path} unpacks to far more than it has; save the scores with numpy.savez")
+    return {name: FileArray(path, npz_array(path, name, *shape)) for name, shape in npz_shapes(path).items()}
 
 
 def _torch(path: Path) -> dict[str, FileArray]:

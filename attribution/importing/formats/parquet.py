@@ -60,7 +60,15 @@ def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanki
         )
     if sign is None:
         raise UserError(f"{path} does not say what a positive score means; say --sign helpful, harmful or unsigned")
-    columns = _read_columns(path, sizes, base, has_scores)
+    return ranking_of(path, _read_columns(path, sizes, base, has_scores), sign, base, metadata)
+
+
+def ranking_of(
+    path: Path, columns: dict[str, np.ndarray], sign: str, base: int, metadata: dict[str, str]
+) -> ForeignRanking:
+    """The ranking of a table's columns: "target" and "train", whole numbers counted from 0, "rank", and "score" if
+    there are any; base: what the file counts images from. Sorts the columns in place. Raises UserError for ranks with
+    gaps, images that stand twice, and scores that rise with the rank."""
     in_order = np.diff(columns["target"])
     if (in_order < 0).any() or (np.diff(columns["rank"])[in_order == 0] < 0).any():
         order = np.lexsort((columns["rank"], columns["target"]))
@@ -244,7 +252,7 @@ def _read_columns(path: Path, sizes: DataSetSizes, base: int, has_scores: bool) 
                 if part.dtype.kind not in ("iuf" if name == "score" else "iu"):
                     raise _kind_error(path, name, part.dtype)
                 if name in limits:
-                    part = _from_zero(path, name, part, limits[name], base)
+                    part = from_zero(path, name, part, limits[name], base)
                 elif name == "rank":  # what int32 does not hold is a gap
                     part = np.clip(part, -1, sizes.n_train + 1)
                 whole[at : at + len(part)] = part
@@ -266,7 +274,7 @@ def _opened(path: Path):
         raise UserError(f"{path} cannot be read as Parquet ({type(error).__name__}); write or copy it again") from None
 
 
-def _from_zero(path: Path, name: str, numbers: np.ndarray, limit: int, base: int) -> np.ndarray:
+def from_zero(path: Path, name: str, numbers: np.ndarray, limit: int, base: int) -> np.ndarray:
     """Numbers of images counted from 0. Raises UserError for the first that is none."""
     wrong = (numbers < base) | (numbers >= limit + base)
     if wrong.any():

@@ -13,7 +13,7 @@ from attribution.importing.formats.arrays import SUFFIXES, ConcatenatedArrays, o
 from attribution.importing.formats.dense import load_dense
 
 DESCRIPTION = (
-    "a tensor of captum's, dattri's or any other: .pt, .npy or .safetensors, or quanda's folder of 0.pt, 1.pt, ..."
+    "a tensor of captum's, dattri's or any other: .pt, .npy, .npz or .safetensors; quanda's folder of 0.pt, 1.pt, ..."
 )
 BATCH_PATTERN = re.compile(r"(\d{1,9})\.pt")
 

@@ -22,10 +22,12 @@ MARKS = {
 
 
 def draw(ws: Workspace) -> None:
-    """Nothing where there is nothing to measure it with."""
+    """Draws the topic."""
+    tab_frame.header("What is a ranking worth without choosing among the target's class?")
     if "lds" not in ws.manifest["parts"] or not ws.has_base:
+        st.info("This needs models on held-out halves of the images, and none has been trained here yet.")
+        tab_frame.command_line(ws, "halves", "train")
         return
-    tab_frame.section("What is left without choosing among the target's class?")
     answer = tab_frame.stored_answer(
         ws,
         MEASURE,
@@ -75,7 +77,7 @@ def _variant(name: str, candidates: str, answer: dict) -> str:
 def figure(answer: dict, supports: dict) -> go.Figure:
     """A mark and its interval a ranking and set of candidates: LDS, and AUC of each kind of support that was
     studied."""
-    names, panels = list(answer["rankings"]), ["LDS", *(auc_columns.TITLES[kind] for kind in supports)]
+    names, panels = list(answer["rankings"]), ["LDS", *(auc_columns.title(supports, kind) for kind in supports)]
     chart = make_subplots(1, len(panels), shared_yaxes=True, subplot_titles=panels, horizontal_spacing=0.04)
     for at, (candidates, label) in enumerate(candidate_sets.CANDIDATE_SETS.items()):
         colour, marker = MARKS[candidates]

@@ -9,7 +9,6 @@ import streamlit as st
 from attribution import Workspace
 from attribution.evaluation import agreement
 from pages.compare import tab_frame
-from pages.compare.agreement import candidate_sets
 from pages.ui import format as write
 from pages.ui import state, tables, theme
 from pages.ui.tables import Column, estimate, ranking_cell
@@ -37,7 +36,6 @@ def draw(ws: Workspace) -> None:
     )
     if compared:
         _show(ws, compared)
-    candidate_sets.draw(ws)
 
 
 def _show(ws: Workspace, compared: agreement.Agreement) -> None:
@@ -64,7 +62,8 @@ def _show(ws: Workspace, compared: agreement.Agreement) -> None:
         "agreement matrix",
         f"{NAMES[measure]} of every two rankings; the table below has the numbers",
     )
-    st.html(pairs_html(summary))
+    with st.expander("All pairs as a table"):
+        st.html(pairs_html(summary))
     st.caption(f"Whose labels the first {summary['k']} of each carry, as shares of them.")
     st.html(classes_html(summary))
     tab_frame.download_line(
@@ -104,7 +103,7 @@ def matrix(summary: dict, measure: str) -> go.Figure:
             xgap=2,
             ygap=2,
             hovertemplate="%{customdata}<extra></extra>",
-            colorscale="RdBu" if low else "Blues",
+            colorscale="BrBG" if low else "Greens",
             colorbar={"thickness": 10, "len": 0.9},
         )
     )

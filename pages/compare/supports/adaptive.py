@@ -1,14 +1,15 @@
-"""How much smaller a head's supports get in an adaptive order: a section of the Supports tab."""
+"""How much smaller a head's supports get in a recomputed order: a topic of Advanced."""
 
 import plotly.graph_objects as go
 import streamlit as st
 
 from attribution import Workspace
 from attribution.evaluation import adaptive_supports
-from attribution.evaluation.adaptive_supports import ORDERS, AdaptiveSupports
+from attribution.evaluation.adaptive_supports import ORDER_NAMES, ORDERS, AdaptiveSupports
 from attribution.export import palette
-from attribution.training.head.recipe import PREFIX, is_head
+from attribution.training.head.recipe import PREFIX
 from pages.compare import plots, tab_frame
+from pages.compare.auc_columns import AUC_HELP, INTERVAL_HELP
 from pages.compare.supports.tables import median_text
 from pages.ui import format as write
 from pages.ui import tables, theme
@@ -17,19 +18,17 @@ from pages.ui.tables import Column, estimate
 MEASURE = ["evaluate", "adaptive-supports"]
 COLUMNS = [
     Column("order"),
-    Column("AUC", "n", "area under the curve over K: 1 when one image is enough for every target, 0 when none flips"),
-    Column("95 %", help="bootstrap over targets"),
+    Column("AUC", "n", AUC_HELP),
+    Column("95 %", help=INTERVAL_HELP),
     Column("flipped", "n"),
     Column("95 %", help="Wilson"),
     Column("median", "n"),
 ]
 
 
-def section(ws: Workspace) -> None:
-    """Both orders side by side; absent where the model is no head."""
-    if not is_head(ws.recipe):
-        return
-    tab_frame.section("How much smaller do supports get in an adaptive order?")
+def draw(ws: Workspace) -> None:
+    """Both orders side by side."""
+    tab_frame.header("How much smaller do supports get in a recomputed order?")
     found = tab_frame.stored_answer(
         ws,
         MEASURE,
@@ -43,7 +42,7 @@ def section(ws: Workspace) -> None:
     report = _report(found, theme.cache_key(ws))
     st.markdown(write.plain(reading(report)))
     tab_frame.caption(
-        f"Prefix: the first k of {_prefix_name(report)}, computed once. Adaptive: influence computed anew at the "
+        f"Prefix: the first k of {_prefix_name(report)}, computed once. Recomputed order: influence computed anew at the "
         f"refitted head after every {report['batch']} images removed. A greedy prefix is not optimal (Hu et al., arXiv "
         "2409.18153); here the gap is measured. Both end at a k that flips, with one image fewer surviving."
     )
@@ -72,14 +71,14 @@ def reading(report: dict) -> str:
     """What the comparison comes to, in words."""
     flipped, ratio = {order: report["orders"][order]["flipped"] for order in ORDERS}, report["ratio"]
     text = (
-        f"Within {report['K']} images the adaptive order flips {write.percent(flipped['adaptive']['share'])} of "
+        f"Within {report['K']} images the recomputed order flips {write.percent(flipped['adaptive']['share'])} of "
         f"{write.count(report['targets'])} targets, the prefix {write.percent(flipped['prefix']['share'])}: "
         f"{report['gained']} more, {report['lost']} fewer."
     )
     if ratio["median"] is None:
         return text
     return text + (
-        f" Where both flip ({report['both']}), the adaptive support has {write.decimal(ratio['median'])} of the "
+        f" Where both flip ({report['both']}), its support has {write.decimal(ratio['median'])} of the "
         f"prefix's size (median; 95 % {write.interval(ratio['ci'])}): smaller for {report['smaller']}, equal for "
         f"{report['equal']}, larger for {report['larger']}."
     )
@@ -104,10 +103,10 @@ def figure(report: dict, curves: dict[str, dict]) -> go.Figure:
         chart.add_scatter(
             x=ks,
             y=curve["share"],
-            name=f"{order}, AUC {write.decimal(auc['auc'], 3)} ({write.interval(auc['auc_ci'], 3)})",
+            name=f"{ORDER_NAMES[order]}, AUC {write.decimal(auc['auc'], 3)} ({write.interval(auc['auc_ci'], 3)})",
             mode="lines",
             line={"shape": "hv", "color": colour, "dash": dash, "width": 2.5},
-            hovertemplate=f"{order}: %{{y:.1%}} flipped by k = %{{x}}<extra></extra>",
+            hovertemplate=f"{ORDER_NAMES[order]}: %{{y:.1%}} flipped by k = %{{x}}<extra></extra>",
         )
     chart.update_xaxes(range=[0, report["K"] * 1.01], title="k, images removed")
     chart.update_yaxes(range=[0, 1.02], tickformat=".0%", title="targets flipped")
@@ -124,11 +123,17 @@ def table_html(report: dict) -> str:
         share = "–" if flipped["share"] is None else f"{flipped['count']} of {flipped['n']}"
         low, high = ("", "") if flipped["ci"] is None else map(write.percent, flipped["ci"])
         body.append(
-            [order, *estimate(row["auc"], row["auc_ci"], 3), share, f"{low} to {high}", median_text(row, report["K"])]
+            [
+                ORDER_NAMES[order],
+                *estimate(row["auc"], row["auc_ci"], 3),
+                share,
+                f"{low} to {high}",
+                median_text(row, report["K"]),
+            ]
         )
     gain = report["difference"]
     difference = estimate(gain["auc_difference"], gain["auc_difference_ci"], 3, sign=True)
-    return tables.table_html(COLUMNS, body, last=["adaptive less prefix", *difference])
+    return tables.table_html(COLUMNS, body, last=["recomputed less prefix", *difference])
 
 
 def _basis(ws: Workspace, report: dict) -> str:

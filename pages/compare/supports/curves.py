@@ -3,17 +3,22 @@
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from attribution import Workspace
 from attribution.evaluation.support_report import cdf_points
 from attribution.experiments.study import Study
+from attribution.experiments.support_search import Support
 from attribution.export import palette
 from attribution.metrics import support_curves as curves
 from pages.compare import plots
 
+SHOWN_MARKERS = 7  # of a curve: they say its feature set, and more would bury the lines
+TARGET_MARK = 15  # pixels: the ring of the target that is looked at
 PANEL_TITLES = {"remove": "Removal", "mislabel": "Mislabelling", "repair": "Repair of wrong targets"}
 
 
-def support_curves(study: Study) -> go.Figure:
-    """A step a target, with customdata [kind, ranking, target]; a band where searches are unfinished."""
+def support_curves(study: Study, target: int | None = None) -> go.Figure:
+    """A step a target, with customdata [kind, ranking, target, how it flips]; a band where searches are unfinished.
+    target: is ringed on every curve where it flips."""
     kinds = list(study.tables)
     chart = make_subplots(
         1, len(kinds), subplot_titles=[PANEL_TITLES[kind] for kind in kinds], shared_yaxes=True, horizontal_spacing=0.05
@@ -24,14 +29,17 @@ def support_curves(study: Study) -> go.Figure:
             _band(chart, column, ranking, results, study.k_max)
             _curve(chart, column, kind, ranking, results, study.k_max, ranking not in in_legend)
             in_legend.add(ranking)
+        if target is not None:
+            _target(chart, column, study.tables[kind], study.k_max, target)
     chart.update_xaxes(range=[0, study.k_max * 1.01], title="k, first images of the ranking edited")
     chart.update_yaxes(range=[0, 1.02], tickformat=".0%", title=None)
     chart.update_yaxes(title="targets flipped or repaired" if "repair" in kinds else "targets flipped", col=1)
     plots.set_layout(
         chart,
-        430,
-        1.2,
-        legend={"entrywidth": 130},
+        450,
+        1.3,
+        top=96,
+        legend={"entrywidth": 130, "itemsizing": "constant"},
         hovermode="closest",
         clickmode="event+select",
         dragmode="select",
@@ -52,15 +60,65 @@ def _curve(chart, column, kind, ranking, results, k_max, showlegend) -> None:
         legendgroup=ranking,
         marker={
             "color": colour,
-            "size": [0, *(8 for _ in steps), 0],
-            "symbol": [marker, *(f"{marker}-open" if step[3] == "unstable" else marker for step in steps), marker],
+            "symbol": marker,
+            "size": [0, *(7 for _ in steps), 0],
+            "maxdisplayed": SHOWN_MARKERS,
         },
-        customdata=[None, *([kind, ranking, step[2]] for step in steps), None],
+        customdata=[None, *([kind, ranking, step[2], _size_text(step)] for step in steps), None],
         showlegend=showlegend,
         row=1,
         col=column,
-        hovertemplate=ranking + ": target %{customdata[2]} at k = %{x}, %{y:.0%} by then<extra></extra>",
+        hovertemplate=ranking + ": target %{customdata[2]} %{customdata[3]}; %{y:.0%} by then<extra></extra>",
     )
+
+
+def _size_text(step: tuple) -> str:
+    """ "flips at 16", "flips at ≈ 16 (approximate)"."""
+    k, _, _, status = step
+    return f"flips at ≈ {k} (approximate)" if status == "unstable" else f"flips at {k}"
+
+
+def _target(chart, column: int, tables: dict, k_max: int, target: int) -> None:
+    """A ring on each curve where the target flips, in the curve's colour."""
+    for ranking, results in tables.items():
+        for k, share, at, _ in cdf_points(results, k_max):
+            if at == target:
+                chart.add_scatter(
+                    x=[k],
+                    y=[share],
+                    mode="markers",
+                    name=f"target {target}",
+                    legendgroup=ranking,
+                    showlegend=False,
+                    hoverinfo="skip",
+                    marker={
+                        "color": palette.ranking_style(ranking)[0],
+                        "symbol": "circle-open",
+                        "size": TARGET_MARK,
+                        "line": {"width": 3},
+                    },
+                    row=1,
+                    col=column,
+                )
+
+
+def target_sentence(ws: Workspace, study: Study, target: int) -> str:
+    """What the study found of one target by removal, ranking by ranking."""
+    name = f"Target {target} ({ws.classes[int(ws.val_labels[target])]})"
+    supports = study.tables.get("remove", {})
+    known = {ranking: results[target] for ranking, results in supports.items() if results.get(target)}
+    if not known:
+        return f"{name} is not among the targets of this study by removal, so the curves do not mark it."
+    sizes = [f"{ranking} {_removal_text(support, study.k_max)}" for ranking, support in known.items()]
+    return f"{name}, ringed on the curves. Images removed until it flips: {', '.join(sizes)}."
+
+
+def _removal_text(support: Support, k_max: int) -> str:
+    if support.status == "already_wrong":
+        return "none (already wrong)"
+    if support.support is None:
+        return f"no flip within {k_max}"
+    return f"≈ {support.support}" if support.status == "unstable" else str(support.support)
 
 
 def _band(chart, column, ranking, results, k_max) -> None:

@@ -1,4 +1,4 @@
-"""LDS against supports, target by target: a section of the Supports tab."""
+"""LDS against supports, target by target: a topic of Advanced."""
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -9,6 +9,7 @@ from attribution.evaluation import lds_vs_support
 from attribution.experiments.study import Study
 from attribution.export import palette
 from pages.compare import plots, tab_frame
+from pages.compare.supports import chosen_study
 from pages.compare.supports.curves import PANEL_TITLES
 from pages.compare.supports.tables import KINDS, evaluate_command, study_options
 from pages.ui import format as write
@@ -21,7 +22,7 @@ CSV_COLUMNS = ("n", "censored", "unstable", "lds", "auc", "spearman", "kendall",
 COLUMNS = [
     Column("ranking"),
     Column("targets", "n", "with a support and LDS"),
-    Column("censored", "n", "flipped by no k up to K: tied for last"),
+    Column("no flip", "n", "flipped by no k up to K (censored): tied for last"),
     Column("Spearman", "n", "of a target's LDS with how small its support is: above 0 where they agree"),
     Column("95 %", "n", "bootstrap over targets"),
     Column("p", "n", "LDS shuffled among targets of one class"),
@@ -31,12 +32,14 @@ COLUMNS = [
 ]
 
 
-def section(ws: Workspace, study: Study) -> None:
-    """Whether LDS and supports agree; absent where there are no held-out halves or no study to compare."""
+def draw(ws: Workspace) -> None:
+    """Draws the topic."""
+    tab_frame.header("Do LDS and supports agree?")
+    study = chosen_study.choose(ws)
     _, targets = lds_vs_support.rankings_and_targets(study)
     if "lds" not in ws.manifest["parts"] or not len(targets):
+        st.info("This compares a study of supports with models on held-out halves, and here one of them is missing.")
         return
-    tab_frame.section("Do LDS and supports agree?")
     try:
         per_target = tab_frame.load_answer(ws, lds_vs_support.load)
     except UserError as error:
@@ -64,7 +67,7 @@ def _report(_ws, _study, _per_target, version: str) -> dict:
 
 def _show(ws: Workspace, study: Study, per_target: lds_vs_support.TargetLDS, report: dict) -> None:
     tab_frame.caption(
-        "A point is a target under one ranking: how well its scores foretell models on random halves, and how few "
+        "A point is a target under one ranking: how well its scores predict models on random halves, and how few "
         "images flip it. Were the two one thing, high LDS would go with small supports; the authors of the paper "
         "expect them to differ."
     )
@@ -75,9 +78,9 @@ def _show(ws: Workspace, study: Study, per_target: lds_vs_support.TargetLDS, rep
         "LDS of each target against its support, by ranking; the tables below have the numbers",
     )
     for kind, comparison in report["kinds"].items():
-        st.caption(KINDS[kind])
-        st.html(table_html(comparison["rankings"]))
-        tab_frame.caption(conclusion(comparison))
+        tab_frame.caption(f"{KINDS[kind]}. {conclusion(comparison)}")
+        with st.expander(f"{KINDS[kind]}: table with p-values"):
+            st.html(table_html(comparison["rankings"]))
     tab_frame.caption(
         f"LDS of single targets over {tab_frame.held_out_halves(report)}; protocol {report['protocol']}, K = "
         f"{report['K']}, recipe {report['recipe']}. Targets of one class share what chance did to the halves and are "
@@ -115,7 +118,7 @@ def figure(points: list[dict], k_max: int) -> go.Figure:
                     "symbol": [marker if point["support"] else f"{marker}-open" for point in some],
                 },
                 customdata=[
-                    [point["target"], f"support {point['support']}" if point["support"] else f"none up to {k_max}"]
+                    [point["target"], f"support {point['support']}" if point["support"] else f"no flip within {k_max}"]
                     for point in some
                 ],
                 row=1,
@@ -127,7 +130,7 @@ def figure(points: list[dict], k_max: int) -> go.Figure:
     ticks = [0, *(round(k_max * part / 4) for part in range(1, 5))]
     chart.update_xaxes(title="LDS of the target")
     chart.update_yaxes(
-        range=[-0.03 * k_max, 1.2 * k_max], tickvals=[*ticks, CENSORED * k_max], ticktext=[*map(str, ticks), "censored"]
+        range=[-0.03 * k_max, 1.2 * k_max], tickvals=[*ticks, CENSORED * k_max], ticktext=[*map(str, ticks), "no flip"]
     )
     chart.update_yaxes(title="support, images", col=1)
     plots.set_layout(chart, 400, 1.22, legend={"entrywidth": 130}, hovermode="closest")

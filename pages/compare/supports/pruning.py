@@ -13,13 +13,22 @@ from attribution.store.queue import Job
 from attribution.store.results import ResultStore
 from pages.compare import plots, tab_frame
 from pages.ui import format as write
-from pages.ui import state, tables
+from pages.ui import state, tables, theme
 from pages.ui.tables import Column, estimate, ranking_cell
 
 
-def section(ws: Workspace, store: ResultStore) -> None:
+def draw(ws: Workspace) -> None:
+    """Draws the topic."""
+    tab_frame.header("Which training images can be spared?")
+    if not ws.has_base:
+        theme.train_first(ws, "Pruning is judged by models, and none has been trained here yet.")
+        return
+    with ResultStore.for_workspace(ws) as store:
+        _draw(ws, store)
+
+
+def _draw(ws: Workspace, store: ResultStore) -> None:
     """The accuracy curves that are known, their table, and a way to ask for more."""
-    tab_frame.section("Pruning: which training images can be spared?")
     answers = _answers(ws, store)
     job = next((job for job in store.open_jobs() if PruningSpec.matches(job.spec)), None)
     tab_frame.caption(

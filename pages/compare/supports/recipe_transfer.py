@@ -19,12 +19,19 @@ from pages.ui import tables
 from pages.ui.tables import Column, estimate
 
 
-def section(ws: Workspace, store: ResultStore) -> None:
-    """The curves of one ranking under all recipes that a study was made of; absent where there is one recipe alone."""
+def draw(ws: Workspace) -> None:
+    """Draws the topic."""
+    tab_frame.header("Does a ranking's lead hold under another recipe?")
     others = [name for name in ws.recipe_names() if name != ws.recipe]
-    if not others:
+    if not others or not ws.has_base:
+        st.info("This compares studies under two recipes, and there is one, or no model yet.")
         return
-    tab_frame.section("Does it hold under another recipe?")
+    with ResultStore.for_workspace(ws) as store:
+        _draw(ws, store, others)
+
+
+def _draw(ws: Workspace, store: ResultStore, others: list[str]) -> None:
+    """The curves of one ranking under all recipes that a study was made of."""
     names = recipe_transfer.studied_recipes(ws, store)
     version = (store.supports_version(), store.newest_job(), len(store.open_jobs()))
     by_recipe = _compared(ws, store, f"{ws.path} {ws.recipe}", tuple(names), version) if len(names) > 1 else {}
@@ -33,7 +40,7 @@ def section(ws: Workspace, store: ResultStore) -> None:
     if not rankings:
         tab_frame.caption(
             f"All studies here are of {ws.recipe}. This makes one of the same rankings under another recipe too, on "
-            "targets that are stable in both; it goes on where it was stopped:"
+            "targets on which the models of both agree; it goes on where it was stopped:"
         )
         tab_frame.command_line(ws, "study", "--recipes", f"{ws.recipe},{others[0]}", "--targets", 20)
         return
@@ -55,7 +62,7 @@ def section(ws: Workspace, store: ResultStore) -> None:
     )
     first = next(iter(by_recipe.values()))
     tab_frame.caption(
-        f"Targets are stable under all of these. Protocol {first.protocol}, K = {first.k_max}; seeds {SEEDS[0]} "
+        f"Targets are those on which the models of all of these agree. Protocol {first.protocol}, K = {first.k_max}; seeds {SEEDS[0]} "
         f"to {SEEDS[-1]} for every edit, one training under a head; a ranking's order and the new labels are the same "
         "under each."
         f"{write.planted_note(ws.planted)}"

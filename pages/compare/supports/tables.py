@@ -2,20 +2,23 @@
 
 from attribution.evaluation.support_report import cdf_points
 from attribution.experiments.study import Study
-from pages.compare.auc_columns import AUC_HELP, INTERVAL_HELP
+from pages.compare.auc_columns import AUC_HELP, INTERVAL_HELP, variant
 from pages.ui import format as write
 from pages.ui import tables
 from pages.ui.tables import Column, estimate, p_text, ranking_cell
 
 KINDS = {"remove": "Removal supports", "mislabel": "Mislabel supports", "repair": "Repair supports"}
 FEW = 10  # targets, below which an interval is not worth its name
-HOLM_HELP = "the p before it, corrected for the number of pairs"
+HOLM_HELP = "Holm's correction: the p before it, made larger for the number of pairs that are tested at once"
 KIND_COLUMNS = [  # of each kind of support
     Column("AUC", "n first", AUC_HELP),
     Column("95 %", help=INTERVAL_HELP),
-    *(Column(name, "n") for name in ("median", "censored", "unstable", "trainings")),
+    Column("median", "n", "images removed or relabelled until half of the targets flip"),
+    Column("no flip", "n", "targets that no k up to K flips (censored)"),
+    Column("≈", "n", "approximate supports: other seeds put the flip at another k"),
+    Column("trainings", "n", "a target took, on average"),
 ]
-LDS_COLUMNS = [Column("mean", "n first", "mean Spearman correlation over targets"), tables.INTERVAL]
+LDS_COLUMNS = [Column("mean", "n first", tables.LDS_HELP), tables.INTERVAL]
 OWN_HEAD_HELP = "the same halves, refitted under the head on the features that the ranking looks at"
 OWN_HEAD_COLUMNS = [Column("mean", "n first", OWN_HEAD_HELP), tables.INTERVAL]
 PAIR_COLUMNS = [
@@ -30,17 +33,17 @@ PAIR_COLUMNS = [
 ]
 
 
-def table_html(evaluated: dict, lds: dict | None, k_max: int) -> str:
+def table_html(evaluated: dict, lds: dict | None, study: Study) -> str:
     """One row a ranking: the supports of each kind, and LDS, with its noise ceiling in the last row.
 
-    evaluated: `support_report.evaluate_study`; lds: `lds.evaluate_rankings`, or None where there is none; it may have
+    evaluated: `support_report.evaluate_study` of `study`; lds: `lds.evaluate_rankings`, or None where there is none; it may have
     "own_heads" of `lds_report.under_own_heads`."""
     rows = {name: [ranking_cell(name)] for kind in evaluated.values() for name in kind["rankings"]}
     rows |= {name: [ranking_cell(name)] for name in (lds or {}).get("rankings", {}) if name not in rows}
     own = {name: row for name, row in (lds or {}).get("own_heads", {}).items() if name in rows}
     for name, row in rows.items():
         for kind in evaluated.values():
-            row += _support_cells(kind["rankings"].get(name), k_max)
+            row += _support_cells(kind["rankings"].get(name), study.k_max)
         if lds:
             scored = lds["rankings"].get(name, {})
             row += estimate(scored.get("lds"), scored.get("ci"), 3)
@@ -48,13 +51,20 @@ def table_html(evaluated: dict, lds: dict | None, k_max: int) -> str:
             there = own.get(name, {})
             row += estimate(there.get("lds"), there.get("ci"), 3)
     columns = [Column("ranking"), *KIND_COLUMNS * len(evaluated)]
-    groups, last = [("", 1), *((KINDS[kind], len(KIND_COLUMNS)) for kind in evaluated)], None
+    groups = [("", 1), *((_title(kind, evaluated[kind], study), len(KIND_COLUMNS)) for kind in evaluated)]
+    last = None
     if lds:
         last = ["noise ceiling", *[""] * (len(columns) - 1), estimate(lds.get("ceiling"), None, 3)[0]]
         columns, groups = [*columns, *LDS_COLUMNS], [*groups, ("LDS", len(LDS_COLUMNS))]
     if own:
         columns, groups = [*columns, *OWN_HEAD_COLUMNS], [*groups, ("LDS under its own head", len(OWN_HEAD_COLUMNS))]
     return tables.table_html(columns, rows.values(), groups, last)
+
+
+def _title(kind: str, summary: dict, study: Study) -> str:
+    """ "removal, 40 targets, default": what the figures of a kind are of."""
+    n = sorted({row["n"] for row in summary["rankings"].values()})
+    return variant(kind, " to ".join(map(str, dict.fromkeys((n[0], n[-1])))), study.protocol)
 
 
 def _support_cells(summary: dict | None, k_max: int) -> list:

@@ -7,7 +7,7 @@ import streamlit as st
 from attribution.evaluation import adaptive_supports
 from attribution.evaluation.adaptive_supports import COLUMNS, AdaptiveSupports
 from pages.compare.supports import adaptive
-from tests.pages.compare.tabs import opened
+from tests.pages.compare.tabs import opened_topic
 from tests.pages.page import commands, html, texts
 
 
@@ -27,21 +27,21 @@ def found(ws):
 
 
 def test_the_sentence_the_table_and_what_they_rest_on(found):
-    app = opened("supports", model="head-moco")
-    assert "Within 20 images the adaptive order flips 100.0 % of 3 targets, the prefix 66.7 %: 1 more, 0 fewer." in (
+    app = opened_topic("Recomputed order", model="head-moco")
+    assert "Within 20 images the recomputed order flips 100.0 % of 3 targets, the prefix 66.7 %: 1 more, 0 fewer." in (
         texts(app)
     )
-    assert "Where both flip (2), the adaptive support has 0.75 of the prefix's size" in texts(app)
+    assert "Where both flip (2), its support has 0.75 of the prefix's size" in texts(app)
     assert "smaller for 1, equal for 1, larger for 0." in texts(app)
     assert "the first k of influence-moco" in texts(app) and "Made 2026-01-02 by by hand" in texts(app)
-    assert "3 of 3" in html(app) and "2 of 3" in html(app) and "adaptive less prefix" in html(app)
+    assert "3 of 3" in html(app) and "2 of 3" in html(app) and "recomputed less prefix" in html(app)
 
 
 def test_curves_have_their_band(found):
     report, curves = adaptive_supports.report(found), adaptive_supports.curves(found)
     lines = {trace.name.partition(",")[0]: trace for trace in adaptive.figure(report, curves).data if trace.name}
     assert list(lines["prefix"].y) == curves["prefix"]["share"] and lines["prefix"].y[9:11] == (1 / 3, 2 / 3)
-    assert lines["adaptive"].y[20] == 1 and "AUC 0.717" in lines["adaptive"].name
+    assert lines["recomputed order"].y[20] == 1 and "AUC 0.717" in lines["recomputed order"].name
 
 
 def test_a_row_a_target_in_the_file(found):
@@ -51,7 +51,10 @@ def test_a_row_a_target_in_the_file(found):
 
 
 def test_a_head_that_was_not_measured_offers_it(ws):
-    app = opened("supports", model="head-moco")
+    app = opened_topic("Recomputed order", model="head-moco")
     assert "Not measured under this head yet" in texts(app)
     assert any("evaluate adaptive-supports --model head-moco" in line for line in commands(app))
-    assert "adaptive order" not in texts(opened("supports")), "a network has no such section"
+    app = opened_topic("Recomputed order")  # of a network
+    assert "recomputed only under a head" in texts(app) and "The pages speak about demo-cnn now" in texts(app)
+    app.button(key="turn to head-moco").click().run()
+    assert not app.exception and "Not measured under this head yet" in texts(app)

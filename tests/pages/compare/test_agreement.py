@@ -21,14 +21,14 @@ def found(ws):
 
 
 def test_what_was_not_compared_is_asked_for(ws, started):
-    app = opened("agreement")
+    app = opened("Agreement")
     assert "not been compared yet" in texts(app)
     app.button(key="start evaluate agreement").click().run()
     assert started == [["evaluate", "agreement"]] and not app.exception
 
 
 def test_tables_and_targets(ws, found):
-    app = opened("agreement")
+    app = opened("Agreement")
     assert "first 5 training images, on 12 targets" in texts(app)
     html = " ".join(one.proto.body for one in app.get("html"))
     told = agreement.report(agreement.load(ws))

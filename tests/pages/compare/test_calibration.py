@@ -14,7 +14,7 @@ from attribution.export import charts
 from attribution.store.results import ResultStore
 from pages.compare import calibration as drawn
 from tests import tiny
-from tests.pages.compare.tabs import opened
+from tests.pages.compare.tabs import opened_topic
 from tests.pages.page import html, texts
 
 
@@ -38,7 +38,7 @@ def test_a_ranking_of_other_targets_is_not_offered(strangers):
     calibration.save(strangers, calibration.compute(strangers), {})
     assert calibration.load(strangers).names == ("trak-10", "a-part")
     for link in ({}, {"calibrated": "a-part"}):
-        assert "foretold by trak-10" in str(opened("calibration", **link).get("plotly_chart")[0].proto)
+        assert "predicted by trak-10" in str(opened_topic("Calibration", **link).get("plotly_chart")[0].proto)
     with pytest.raises(UserError, match="a-part is not calibrated here; choose one of trak-10"):
         charts.chart(strangers, store, "calibration", ranking="a-part")
     table = pd.read_parquet(strangers.path / "supports.parquet")
@@ -50,12 +50,12 @@ def test_a_ranking_of_other_targets_is_not_offered(strangers):
     calibration.save(ws, dataclasses.replace(calibration.compute(ws), predicted=np.full((1, 4), np.nan)), {})
     with pytest.raises(UserError, match="nothing to draw as calibration"):
         charts.chart(ws, store, "calibration")
-    assert "ranks for the targets that were retrained" in texts(opened("calibration"))
+    assert "ranks for the targets that were retrained" in texts(opened_topic("Calibration"))
     store.close()
 
 
 def test_what_was_not_measured_is_asked_for(ws, started):
-    app = opened("calibration")
+    app = opened_topic("Calibration")
     assert "not been compared with retrainings yet" in texts(app)
     app.button(key="start evaluate calibration").click().run()
     assert started == [["evaluate", "calibration"]] and not app.exception
@@ -64,15 +64,15 @@ def test_what_was_not_measured_is_asked_for(ws, started):
 def test_without_a_signed_ranking_or_models_it_says_so(ws):
     ws.manifest["parts"]["rankings/trak-10"]["signed"] = False
     (ws.path / "workspace.json").write_text(__import__("json").dumps(ws.manifest))
-    assert "No ranking here has a sign" in texts(opened("calibration"))
+    assert "No ranking here has a sign" in texts(opened_topic("Calibration"))
     (ws.path / "base" / "probabilities.npy").unlink()
-    assert "none has been trained here yet" in texts(opened("calibration"))
+    assert "none has been trained here yet" in texts(opened_topic("Calibration"))
 
 
 def test_predicted_and_measured(study):
     rows = calibration.compute(study)
     calibration.save(study, rows, {})
-    app = opened("calibration")
+    app = opened_topic("Calibration")
     told = calibration.report(study, rows)
     one = told["rankings"]["trak-10"]["own"]
     assert f"<b>{one['spearman']:.2f}</b>".replace("-", "−") in html(app) and "1 to 8" in html(app)
@@ -81,7 +81,7 @@ def test_predicted_and_measured(study):
     assert {one["k"] for one in points} >= {10, 2} and len(points) == one["n"]
     chart = drawn.figure(points, "trak-10")
     assert chart.data[0].x[0] == pytest.approx(one["slope"] * points[0]["predicted"])
-    assert chart.data[-1].name == "as foretold"
+    assert chart.data[-1].name == "as predicted"
 
 
 def test_calibration_as_csv(study):

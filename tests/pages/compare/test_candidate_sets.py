@@ -1,22 +1,22 @@
-"""Sets of candidates in the Agreement tab."""
+"""Candidate sets, a topic of Advanced."""
 
 import csv
 import io
 
 from attribution.evaluation import candidate_sets
 from pages.compare.agreement import candidate_sets as drawn
-from tests.pages.compare.tabs import opened
+from tests.pages.compare.tabs import opened_topic
 from tests.pages.page import texts
 
-QUESTION = "What is left without choosing among the target's class?"
+QUESTION = "What is a ranking worth without choosing among the target's class?"
 
 
 def test_nothing_without_held_out_halves(ws):
-    assert QUESTION not in texts(opened("agreement"))
+    assert "none has been trained here yet" in texts(opened_topic("Candidate sets"))
 
 
 def test_what_was_not_measured_is_asked_for(held, started):
-    app = opened("agreement")
+    app = opened_topic("Candidate sets")
     assert QUESTION in texts(app)
     app.button(key="start evaluate conditioning").click().run()
     assert started == [["evaluate", "conditioning"]] and not app.exception
@@ -25,7 +25,7 @@ def test_what_was_not_measured_is_asked_for(held, started):
 def test_table_picture_and_csv(held):
     answer = candidate_sets.compute(held, ["esvm-moco", "trak-10"], k=5, resamples=20)
     candidate_sets.save(held, answer, {"command": "python -m attribution evaluate conditioning"})
-    app = opened("agreement")
+    app = opened_topic("Candidate sets")
     html = " ".join(one.proto.body for one in app.get("html"))
     true = answer["rankings"]["esvm-moco"]["sets"]["true"]
     assert f"<b>{true['lds']:.3f} *</b>".replace("-", "−") in html and "100.0 %" in html

@@ -12,7 +12,7 @@ from attribution.evaluation import backdoor, poison, sanity_checks
 from attribution.files import write_json
 from pages.compare.checks import backdoor as drawn
 from pages.compare.checks import sanity_checks as checked
-from tests.pages.compare.tabs import opened
+from tests.pages.compare.tabs import opened_topic
 from tests.pages.page import commands, html, texts
 
 
@@ -109,7 +109,7 @@ def nothing_shipped(tmp_path, monkeypatch):
 
 
 def test_what_was_not_measured_is_asked_for(ws, started):
-    app = opened("checks")
+    app = opened_topic("Checks")
     assert "workspace poison PATH --class Bar" in commands(app)[-1]
     app.button(key="start evaluate sanity").click().run()
     assert started == [["evaluate", "sanity"]] and not app.exception
@@ -117,13 +117,13 @@ def test_what_was_not_measured_is_asked_for(ws, started):
 
 def test_without_base_models_the_way_to_them(ws):
     (ws.path / "base" / "probabilities.npy").unlink()
-    assert "base train" in commands(opened("checks"))[0]
+    assert "base train" in commands(opened_topic("Checks"))[0]
 
 
 def test_sanity_tables_picture_and_csv(ws):
     ws.manifest["parts"]["base"] = {"digest": None}
     sanity_checks.save(ws, SANITY, {"command": "python -m attribution evaluate sanity"})
-    app = opened("checks")
+    app = opened_topic("Checks")
     assert "0.111" in html(app) and "−0.020" in html(app) and "unchanged" in html(app) and "0.017" in html(app)
     assert "2 models, 64 dimensions; 12 targets" in texts(app) and "15 in all, 1 targets" in texts(app)
     rows = list(csv.DictReader(io.StringIO(checked.to_csv(SANITY))))
@@ -134,8 +134,8 @@ def test_sanity_tables_picture_and_csv(ws):
 
 
 def test_a_poisoned_workspace_shows_its_images_and_asks(copy, started):
-    app = opened("checks")
-    assert len(app.get("bidi_component")) == 2
+    app = opened_topic("Checks")
+    assert [part.key for part in app.get("bidi_component")] == ["history", "backdoor train", "backdoor val"]
     app.button(key="start evaluate backdoor").click().run()
     assert started == [["evaluate", "backdoor"]] and not app.exception
 
@@ -145,7 +145,7 @@ def test_backdoor_table_picture_and_csv(copy):
     (copy.path / "backdoor").mkdir()
     write_json(copy.path / "backdoor" / "backdoor.json", answer)
     copy.record_part("backdoor", {"base": copy.manifest["parts"]["base"]["digest"], "of": {}, "command": "made so"})
-    app = opened("checks")
+    app = opened_topic("Checks")
     assert "take 66.7 % of 3 triggered images of other classes for Box <b>" in texts(app)
     assert "trak-10, among Box &lt;b&gt;" in html(app) and "3 of 4" in html(app)
     assert "37.5 %" in html(app) and "12.5 %" in html(app) and "made so" in texts(app)
@@ -160,6 +160,6 @@ def test_what_lineup_brings_says_where_it_was_made(ws):
     about = {"made": "2026-01-02", "command": "evaluate backdoor", "note": "5 base models", "commands": ["one", "two"]}
     file = backdoor.BUNDLED_RESULTS / "tiny" / backdoor.STORED.file
     write_json(file, {**found(ws), "about": about})
-    app = opened("checks")
+    app = opened_topic("Checks")
     assert "Made 2026-01-02 by evaluate backdoor on a poisoned copy of this workspace; 5 base models." in texts(app)
     assert "one\ntwo" in commands(app) and json.loads(file.read_text())["about"] == about

@@ -6,7 +6,7 @@ import io
 import pytest
 
 from attribution.evaluation import cost
-from pages.compare import cost as drawn
+from pages.compare.costs import ranking_cost as drawn
 from pages.ui import format as write
 from tests.pages.compare.tabs import opened
 from tests.pages.page import texts
@@ -27,14 +27,14 @@ def found(ws):
 
 
 def test_what_was_not_measured_is_asked_for(ws, started):
-    app = opened("cost")
+    app = opened("Cost")
     assert "has not been measured yet" in texts(app)
     app.button(key="start evaluate cost").click().run()
     assert started == [["evaluate", "cost"]] and not app.exception
 
 
 def test_the_table_has_every_ranking_that_was_measured(ws, found):
-    app = opened("cost")
+    app = opened("Cost")
     html = " ".join(one.proto.body for one in app.get("html"))
     assert all(f">{name}</td>" in html.replace("</span>", ">") for name in found["rankings"])
     assert f"Queries were measured on {found['machine']}, {found['made']}" in texts(app)
@@ -43,11 +43,11 @@ def test_the_table_has_every_ranking_that_was_measured(ws, found):
 
 def test_the_chart_leaves_out_what_was_not_timed_and_shows_intervals(ws, found):
     rows = cost.cost_rows(found, LDS, {})
-    chart = drawn.figure(rows, LDS)
+    chart = drawn.figure(rows, LDS, {})
     assert [trace.name for trace in chart.data] == ["TRAK"], "the features' seconds are not known"
     for row in rows:
         row["build_seconds"] = row["build_seconds"] or 0
-    chart = drawn.figure(rows, LDS)
+    chart = drawn.figure(rows, LDS, {})
     ridge = next(trace for trace in chart.data if trace.name == "Ridge")
     assert ridge.error_y.array[0] == pytest.approx(0.027) and ridge.error_y.arrayminus[0] == pytest.approx(0.023)
     assert ridge.x[0] == pytest.approx(10 ** (drawn.MARK_OFFSET / 2)) and chart.layout.xaxis.ticktext[0] == "none"

@@ -35,7 +35,7 @@ def row(value, low, high):
 def test_the_sentence_is_read_off_the_numbers(ws):
     rows = {"l2-moco": row(0.1, 0, 0.2), "influence-moco": row(0.25, 0.21, 0.3), "random": row(0.05, 0, 0.1)}
     said = lds.reading(lds_families.compare(ws, rows), rows, "demo-cnn")
-    assert said.startswith("In 1 of 1 feature sets influence under a head foretells demo-cnn better")
+    assert said.startswith("In 1 of 1 feature sets influence under a head predicts demo-cnn better")
     assert "2.5 times" in said and "l2-moco, has 0.100" in said and "at random 0.050" in said
     assert said.endswith("What looks alike is not what decides.")
     rows["influence-moco"] = row(0.12, 0.02, 0.2)
@@ -59,25 +59,25 @@ def test_every_ranking_is_a_point_with_its_interval(ws, measured):
         assert trace.x[0] == value
         assert trace.error_x.array[0] == pytest.approx(high - value)
         assert trace.error_x.arrayminus[0] == pytest.approx(value - low)
-    assert list(chart.layout.yaxis.ticktext) == ["l2", "esvm", "influence", "trak-10", "random"]
+    assert list(chart.layout.yaxis.ticktext) == ["L2", "ESVM", "Influence", "trak-10", "random"]
 
 
 def test_the_tab_has_a_column_of_own_heads(measured):
-    app = opened("lds")
+    app = opened("Summary")
     assert "12 held-out halves with 2 seeds each of demo-cnn" in texts(app)
     assert "under its own head" in html(app) and html(app).count("head-moco") == 3, "of three rankings alone"
-    app = opened("lds", model="head-moco")
+    app = opened("Summary", model="head-moco")
     assert "100 held-out halves with 1 seed each of head-moco" in texts(app)
     assert "under its own head" not in html(app)
 
 
 def test_the_table_of_supports_has_that_column_too(measured):
-    assert html(opened("supports")).count("LDS under its own head") >= 1
-    assert "LDS under its own head" not in html(opened("supports", model="head-moco"))
+    assert html(opened("Summary")).count("LDS under its own head") >= 1
+    assert "LDS under its own head" not in html(opened("Summary", model="head-moco"))
 
 
 def test_without_a_measurement_it_says_how_to_get_one(ws):
-    app = opened("lds")
+    app = opened("Summary")
     assert "has not been measured yet" in texts(app)
     assert any(button.label == "Measure LDS" for button in app.button)
 

@@ -6,7 +6,7 @@ import io
 import pytest
 
 from attribution.evaluation import lds_vs_compute
-from pages.compare import lds_vs_compute as drawn
+from pages.compare.costs import lds_vs_compute as drawn
 from tests.pages.compare.tabs import opened
 from tests.pages.page import texts
 from tests.unit.evaluation.test_candidate_sets import give_halves
@@ -54,12 +54,12 @@ ANSWER = {
 
 
 def test_without_held_out_halves_it_says_what_to_do(ws):
-    app = opened("compute")
+    app = opened("Cost")
     assert "no held-out halves" in texts(app) and any("halves train" in one.value for one in app.code)
 
 
 def test_what_was_not_measured_is_asked_for(held, started):
-    app = opened("compute")
+    app = opened("Cost")
     assert "not been measured yet" in texts(app) and "1,000 trainings" in texts(app)
     app.button(key="start evaluate compute").click().run()
     assert started == [["evaluate", "compute"]] and not app.exception
@@ -67,7 +67,7 @@ def test_what_was_not_measured_is_asked_for(held, started):
 
 def test_picture_and_table(held):
     lds_vs_compute.save(held, ANSWER, {"command": "python -m attribution evaluate compute", "made": "2026-01-01"})
-    app = opened("compute")
+    app = opened("Cost")
     html = " ".join(one.proto.body for one in app.get("html"))
     assert "<b>0.300</b>" in html and "−0.020" in html and "<b>0.800</b>" in html and "2 min 5 s" in html
     told = texts(app)
@@ -78,7 +78,7 @@ def test_picture_and_table(held):
 def test_an_answer_on_other_halves_is_not_shown(held):
     lds_vs_compute.save(held, ANSWER, {})
     give_halves(held, seed=1)
-    assert "not been measured yet" in texts(opened("compute"))
+    assert "not been measured yet" in texts(opened("Cost"))
 
 
 def test_a_line_a_method_on_a_log_axis():
@@ -100,7 +100,11 @@ def test_supports_beside_lds():
     assert [(one.name, list(one.x), list(one.y)) for one in second] == [("TRAK", [22], [0.25])]
     assert list(second[0].error_y.array) == pytest.approx([0.15])
     html = drawn.table_html(ANSWER, supports)
-    assert html.count("<b>0.25</b>") == 1 and "removal AUC" in html
+    assert (
+        html.count("<b>0.25</b>") == 1
+        and "AUC: removal,<br>3 targets, adaptive" in html
+        and "TRAK of 10 models" in html
+    )
     rows = list(csv.DictReader(io.StringIO(drawn.to_csv(ANSWER, supports))))
     assert [one["remove_auc"] for one in rows] == ["", "0.25", "", "", ""][: len(rows)]
 

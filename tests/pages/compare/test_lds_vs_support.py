@@ -9,19 +9,19 @@ from attribution.evaluation import lds_vs_support as lds_supports
 from attribution.experiments.study import read_study
 from attribution.store.results import ResultStore
 from pages.compare.supports import lds_vs_support
-from tests.pages.compare.tabs import opened
+from tests.pages.compare.tabs import opened_topic
 from tests.pages.page import html, texts
 
 
 def test_lds_not_measured_is_asked_for_below_the_supports(study, started):
-    app = opened("supports")
+    app = opened_topic("LDS and supports")
     assert "Do LDS and supports agree?" in texts(app) and "not been measured here yet" in texts(app)
     app.button(key="start evaluate lds-supports").click().run()
     assert started == [["evaluate", "lds-supports"]] and not app.exception
 
 
-def test_without_halves_the_section_is_absent(ws):
-    assert "Do LDS and supports agree?" not in texts(opened("supports"))
+def test_without_halves_it_says_what_is_missing(ws):
+    assert "here one of them is missing" in texts(opened_topic("LDS and supports"))
 
 
 def test_lds_against_supports(study):
@@ -30,7 +30,7 @@ def test_lds_against_supports(study):
     store.close()
     found = lds_supports.compute(study, *lds_supports.rankings_and_targets(known))
     lds_supports.save(study, found, {})
-    app = opened("supports")
+    app = opened_topic("LDS and supports")
     told = lds_supports.report(study, known, found)
     row = told["kinds"]["remove"]["rankings"]["trak-10"]
     assert f"<b>{row['spearman']:.2f}</b>".replace("-", "−") in html(app) and row["censored"] == 5

@@ -10,7 +10,7 @@ from attribution.evaluation import model_diff
 from attribution.training import recipes
 from pages.compare import model_diff as drawn
 from tests import tiny
-from tests.pages.compare.tabs import opened
+from tests.pages.compare.tabs import opened_topic
 from tests.pages.page import texts
 
 OTHER = "demo-cnn-plain"
@@ -48,7 +48,7 @@ def made(ws) -> model_diff.InfluenceChange:
 
 
 def test_what_was_not_compared_is_asked_for(ws, started):
-    app = opened("algorithms")
+    app = opened_topic("Algorithms")
     assert "No second learning algorithm" in texts(app)
     app.button(key=f"start evaluate algorithms --recipe {OTHER}").click().run()
     assert started == [["evaluate", "algorithms", "--recipe", OTHER]] and not app.exception
@@ -56,7 +56,7 @@ def test_what_was_not_compared_is_asked_for(ws, started):
 
 def test_one_target_and_all_images(ws):
     model_diff.save(ws, made(ws), {"command": "python -m attribution evaluate algorithms"})
-    app = opened("algorithms", target="5")
+    app = opened_topic("Algorithms", target="5")
     told = texts(app)
     assert "60 % of the training images" in told and "12 targets" in told
     html = " ".join(one.proto.body for one in app.get("html"))
@@ -74,4 +74,4 @@ def test_picture_and_csv(ws):
 
 @pytest.mark.parametrize("name", ["demo-cnn"])
 def test_the_own_recipe_is_no_choice(ws, name):
-    assert name not in opened("algorithms").selectbox(key="recipe to compare with").options
+    assert name not in opened_topic("Algorithms").selectbox(key="recipe to compare with").options

@@ -8,7 +8,7 @@ from attribution.training import recipes
 from pages.compare.supports import pruning
 from pages.ui import state
 from tests.pages.answers import answered
-from tests.pages.compare.tabs import opened
+from tests.pages.compare.tabs import opened_topic
 from tests.pages.page import commands, html, texts
 
 
@@ -20,7 +20,7 @@ def pruned(ws, store, seeds=3):
 
 
 def test_without_any_pruning_it_can_be_asked_for_and_watched(ws, store):
-    app = opened("supports")
+    app = opened_topic("Pruning")
     assert not app.exception and "Nothing has been pruned here yet" in texts(app)
     app.selectbox(key=state.PRUNE_RANKING).set_value("l2-moco")
     app.button_group(key=state.PRUNE_SHARES).set_value([30])
@@ -38,7 +38,7 @@ def test_without_any_pruning_it_can_be_asked_for_and_watched(ws, store):
 
 def test_the_curves_of_pruning(ws, store):
     pruned(ws, store)
-    app = opened("supports")
+    app = opened_topic("Pruning")
     assert not app.exception and not app.error and "Nothing has been pruned" not in texts(app)
     assert "3 seeds a point, each with a random draw of its own" in texts(app) and "1 planted errors" in texts(app)
     assert "<b>100.0</b>" in html(app) and "<b>+100.0</b>" in html(app) and "20 %" in html(app)
@@ -68,7 +68,7 @@ def test_pruning_as_a_chart_and_as_csv(ws, store):
 def test_curves_of_a_ranking_that_changed_are_not_shown(ws, store):
     pruned(ws, store)
     ws.record_part("rankings/trak-10", ws.manifest["parts"]["rankings/trak-10"], ["rankings/trak-10/scores.npy"])
-    assert "Nothing has been pruned here yet" in texts(opened("supports"))
+    assert "Nothing has been pruned here yet" in texts(opened_topic("Pruning"))
 
 
 def test_a_single_seed_has_no_interval(ws, store):

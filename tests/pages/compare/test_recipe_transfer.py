@@ -13,7 +13,7 @@ from attribution.evaluation import recipe_transfer as transfer
 from attribution.experiments import study, unedited
 from attribution.training import recipes
 from pages.compare.supports import recipe_transfer
-from tests.pages.compare.tabs import opened
+from tests.pages.compare.tabs import opened_topic
 from tests.pages.page import commands, html, texts
 
 
@@ -25,19 +25,19 @@ def second(monkeypatch):
     monkeypatch.setitem(recipes.NAMES, "second", "second")
 
 
-def test_with_one_recipe_there_is_no_such_section(ws, monkeypatch):
+def test_with_one_recipe_it_says_that_there_is_one(ws, monkeypatch):
     for name in set(recipes.NAMES) - {"demo-cnn"}:
         monkeypatch.delitem(recipes.NAMES, name)
     monkeypatch.setattr("attribution.workspace.heads.names", lambda workspace: [])
-    app = opened("supports")
-    assert not app.exception and "under another recipe" not in texts(app)
+    app = opened_topic("Other recipes")
+    assert not app.exception and "there is one, or no model yet" in texts(app)
 
 
 def test_with_another_recipe_the_command_that_compares(ws, monkeypatch, second):
     for name in set(recipes.NAMES) - {"demo-cnn", "second"}:
         monkeypatch.delitem(recipes.NAMES, name)
-    app = opened("supports")
-    assert not app.exception and "Does it hold under another recipe?" in texts(app)
+    app = opened_topic("Other recipes")
+    assert not app.exception and "Does a ranking's lead hold under another recipe?" in texts(app)
     assert f"python -m attribution study --recipes demo-cnn,second --targets 20 --workspace {ws.path}" in commands(app)
 
 
@@ -70,7 +70,7 @@ def test_one_curve_a_recipe(ws, store, second):
     under(unedited.unedited_spec(ws, "second"), 99)
     under(study.study_spec(ws, **asked), 5)
     under(study.study_spec(ws, **asked, recipe="second"), 10)
-    app = opened("supports")
+    app = opened_topic("Other recipes")
     assert not app.exception and not app.error
     assert "not comparable as numbers" in texts(app) and app.selectbox(key="transfer ranking").value == "trak-10"
     label = f"second {recipes.get_recipe('second').hash}"

@@ -29,7 +29,12 @@ LDS = {
     "masks": 100,
     "seeds": 5,
     "ceiling": 0.61,
-    "rankings": {"trak-10": {"lds": 0.2, "ci": [0.1, 0.3]}, "l2-moco": {"lds": -0.01, "ci": [-0.05, 0.03]}},
+    "recipe": "demo-cnn",
+    "recipe_hash": "x",
+    "rankings": {
+        "trak-10": {"lds": 0.2, "ci": [0.1, 0.3], "n_targets": 12},
+        "l2-moco": {"lds": -0.01, "ci": [-0.05, 0.03], "n_targets": 12},
+    },
 }
 
 
@@ -62,7 +67,7 @@ def progress(app) -> str:
 
 def test_the_study_a_workspace_brings(folder):
     judged(folder)
-    app = opened("supports")
+    app = opened("Summary")
     assert not app.exception and not app.error
     assert "Too few to compare rankings: 1 target (removal supports)" in texts(app)
     assert "K = 20; seeds 0 to 4" in texts(app)
@@ -77,7 +82,7 @@ def test_the_study_a_workspace_brings(folder):
 def test_without_a_study_one_can_be_asked_for_and_watched(folder, monkeypatch):
     monkeypatch.setattr(jobs, "ensure_runner", lambda workspace: None)
     (folder / "supports.parquet").unlink()
-    app = opened("supports")
+    app = opened("Summary")
     assert not app.exception and "No study has been made" in app.info[0].value
     assert "80 searches. The rest: some" in texts(app) and "no search was done here yet" in texts(app)
     app.number_input(key=state.STUDY_TARGETS).set_value(2)
@@ -124,7 +129,7 @@ def test_studies_of_several_protocols_and_many_rankings_are_chosen(folder):
             }
             store.put_support(recipes.get_recipe(ws.recipe).hash, name, target, "remove", "adaptive", 20, body)
     store.close()
-    app = opened("supports")
+    app = opened("Summary")
     assert not app.exception and app.segmented_control(key=state.STUDY_PROTOCOL).options == ["default", "adaptive"]
     assert "protocol default" in texts(app)
     app.segmented_control(key=state.STUDY_PROTOCOL).set_value("adaptive").run()
@@ -138,10 +143,11 @@ def test_studies_of_several_protocols_and_many_rankings_are_chosen(folder):
 def test_lds_is_shown_without_a_study(folder):
     (folder / "supports.parquet").unlink()
     judged(folder)
-    app = opened("supports")
-    assert not app.exception and "How well does a ranking foretell" in texts(app)
-    assert "<b>0.610</b>" in html(app) and "AUC" not in html(app) and "No study has been made" in app.info[0].value
-    assert app.code[0].value == f"python -m attribution evaluate lds --json --workspace {folder}"
+    app = opened("Summary")
+    assert not app.exception and "Which ranking finds the images that decide what demo-cnn predicts?" in texts(app)
+    assert "noise ceiling 0.610" in texts(app) and "No study has been made" in app.info[0].value
+    assert "<b>0.200</b>" in html(app) and "AUC" not in html(app)
+    assert f"python -m attribution evaluate lds --json --workspace {folder}" in [code.value for code in app.code]
 
 
 @pytest.mark.parametrize("lds", [True, False])
@@ -150,21 +156,21 @@ def test_without_base_models_there_is_lds_or_nothing(tmp_path, monkeypatch, lds)
     monkeypatch.setenv("LINEUP_WORKSPACE", str(tmp_path / "w"))
     if lds:
         judged(tmp_path / "w")
-    app = opened("supports")
-    assert not app.exception and not app.error and ("<b>0.610</b>" in html(app)) == lds
+    app = opened("Summary")
+    assert not app.exception and not app.error and ("noise ceiling 0.610" in texts(app)) == lds
     assert not app.button and "no model has been trained here yet" in texts(app)
-    assert app.code[-1].value == f"python -m attribution base train --workspace {tmp_path / 'w'}"
+    assert f"python -m attribution base train --workspace {tmp_path / 'w'}" in [code.value for code in app.code]
 
 
 def test_a_study_that_cannot_be_asked_for_is_one_sentence(folder):
-    app = opened("supports")
+    app = opened("Summary")
     app.button_group(key=state.STUDY_KINDS).set_value([]).run()
     assert not app.exception and "A study needs at least one target, one ranking and one kind" in texts(app)
 
 
 def test_a_broken_table_is_one_sentence(folder):
     (folder / "supports.parquet").write_bytes(b"none")
-    app = opened("supports")
+    app = opened("Summary")
     assert not app.exception and len(app.error) == 1 and "copy the workspace again" in app.error[0].value
 
 
@@ -173,7 +179,7 @@ def test_the_targets_behind_an_outcome(folder):
     to_stored_table([*answers, tiny._support("trak-10", "censored", None, [0] * 5) | {"target": 4}]).to_parquet(
         folder / "supports.parquet"
     )
-    app = opened("supports")
+    app = opened("Summary")
     outcome = next(group for group in app.button_group if group.label == "Outcome")
     outcome.set_value("already_wrong").run()
     assert not app.exception and "None." in texts(app)
@@ -186,9 +192,9 @@ def test_the_chart_has_a_step_a_target_and_a_band_while_unfinished(study):
     assert steps["trak-10"].x == (0, 2, 4, 4, 20) and steps["trak-10"].y == (0, 0.25, 0.5, 0.75, 0.75)
     assert list(steps["trak-10"].customdata) == [
         None,
-        ["remove", "trak-10", 0],
-        ["remove", "trak-10", 1],
-        ["remove", "trak-10", 2],
+        ["remove", "trak-10", 0, "flips at 2"],
+        ["remove", "trak-10", 1, "flips at 4"],
+        ["remove", "trak-10", 2, "flips at 4"],
         None,
     ]
     assert (band.fillcolor, band.y[20], band.y[21]) == (palette.ranking_style("random")[0], 0.5, 0.25)
@@ -196,7 +202,7 @@ def test_the_chart_has_a_step_a_target_and_a_band_while_unfinished(study):
 
 def test_the_table(study):
     measured = support_report.evaluate_study(study)
-    table = tables.table_html(measured, LDS, 20)
+    table = tables.table_html(measured, LDS, study)
     assert "<b>0.62</b>" in table and "1 of 4" in table and "2 of 3" in table and "l2-moco" in table
     assert "−0.050 to 0.030" in table and "noise ceiling" in table
     assert "Removal supports: 3 to 4 targets a ranking" in tables.counts("remove", measured["remove"]["rankings"])
@@ -245,9 +251,8 @@ def test_lines_differ_in_colour_and_in_dash():
 
 
 def test_names_are_escaped():
-    drawn = tables.table_html(
-        support_report.evaluate_study(Study(20, "default", {"remove": {"<b>": made([3])}})), None, 20
-    )
+    study = Study(20, "default", {"remove": {"<b>": made([3])}})
+    drawn = tables.table_html(support_report.evaluate_study(study), None, study)
     assert "&lt;b&gt;" in drawn and "></span><b>" not in drawn
 
 
@@ -271,12 +276,12 @@ def test_repairs_have_a_panel_and_a_count_of_their_own():
     assert tables.counts("repair", measured["repair"]["rankings"]) == (
         "Repair supports: 1 target, 1 more already right and left out"
     )
-    assert "Repair supports" in tables.table_html(measured, None, 20)
+    assert "repair, 1 target, default" in tables.table_html(measured, None, study)
 
 
 def test_a_study_of_repairs_is_asked_for_by_itself(ws, store):
     (ws.path / "supports.parquet").unlink()
-    app = opened("supports")
+    app = opened("Summary")
     app.number_input(key=state.STUDY_TARGETS).set_value(1)
     app.button_group(key=state.STUDY_RANKINGS).set_value(["trak-10"])
     app.button_group(key=state.STUDY_KINDS).set_value(["remove", "repair"]).run()
@@ -287,7 +292,7 @@ def test_a_study_of_repairs_is_asked_for_by_itself(ws, store):
     spec = registry.from_json(store.jobs()[0].spec)
     answered(ws, store, spec, lambda edit, seed: 1 if edit.k >= 3 else 2)
     store.finish_job(1, "done")
-    app = opened("supports")
+    app = opened("Summary")
     assert not app.exception and "Repair supports: 1 target, 0 more already right" in texts(app)
     assert "A repair removes the most harmful images" in texts(app)
     outcome = next(group for group in app.button_group if group.label == "Outcome")

@@ -8,7 +8,7 @@ import pytest
 from attribution.evaluation import agreement, sanity_checks
 from attribution.runner import commands
 from pages.compare import tab_frame
-from tests.pages.compare.tabs import opened
+from tests.pages.compare.tabs import opened, opened_topic
 from tests.pages.page import html, texts
 
 RUNNING = SimpleNamespace(
@@ -29,16 +29,16 @@ def test_a_broken_answer_is_one_sentence_and_the_next_part_is_drawn(ws):
     sanity_checks.save(ws, {"features": "moco"}, {})
     file = ws.folder("sanity") / "sanity.json"
     file.write_text("{" * file.stat().st_size)
-    app = opened("checks")
+    app = opened_topic("Checks")
     assert len(app.error) == 1 and "sanity.json" in app.error[0].value.replace("\\", "")
     assert "Backdoor: do rankings find" in texts(app)
 
 
 def test_an_answer_is_read_again_when_its_part_has_changed(ws):
     agreement.save(ws, agreement.compute(ws, ["trak-10", "random"], 5), {})
-    assert ">random</td>" in html(opened("agreement")) and ">l2-moco</td>" not in html(opened("agreement"))
+    assert ">random</td>" in html(opened("Agreement")) and ">l2-moco</td>" not in html(opened("Agreement"))
     agreement.save(ws, agreement.compute(ws, ["trak-10", "l2-moco"], 5), {"made": "later"})
-    assert ">l2-moco</td>" in html(opened("agreement"))
+    assert ">l2-moco</td>" in html(opened("Agreement"))
 
 
 def test_an_answer_is_read_once(ws):

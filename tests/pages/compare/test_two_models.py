@@ -11,7 +11,7 @@ from attribution.evaluation import model_comparison, support_transfer
 from attribution.importing import base_predictions
 from pages.compare import two_models
 from pages.ui import state
-from tests.pages.compare.tabs import opened
+from tests.pages.compare.tabs import opened_topic
 from tests.pages.page import commands, html, texts
 from tests.unit.importing.test_base_predictions import predictions, soft
 
@@ -35,25 +35,25 @@ def test_one_model_says_how_to_bring_another(ws):
     manifest = json.loads((ws.path / "workspace.json").read_text())
     del manifest["parts"]["features/moco"]
     (ws.path / "workspace.json").write_text(json.dumps(manifest))
-    app = opened("models")
+    app = opened_topic("Two models")
     assert "there is one, demo-cnn" in texts(app)
     assert any("base import logits.npy --kind logits" in line for line in commands(app))
 
 
 def test_the_table_and_its_images(two):
-    app = opened("models")
+    app = opened_topic("Two models")
     assert (
         "demo-cnn and my-net differ on 16.7 % of 12 validation images: demo-cnn alone is right on 1, my-net alone"
         in (texts(app))
     )
     assert "Box &lt;b&gt;" in html(app) and "Box <b>" not in html(app)
     assert any("base compare demo-cnn my-net" in line for line in commands(app))
-    app = opened("models", model="my-net")
+    app = opened_topic("Two models", model="my-net")
     assert "my-net and demo-cnn differ" in texts(app)
 
 
 def test_the_rows_of_both(two):
-    app = opened("models")
+    app = opened_topic("Two models")
     app.session_state[state.COMPARED_IMAGE] = 5
     app.run()
     assert not app.exception
@@ -69,7 +69,7 @@ def test_the_rows_of_both(two):
 
 def test_the_same_predictions_leave_nothing_to_show(ws):
     base_predictions.import_predictions(ws, "my-net", predictions(soft(ws.base.prediction.astype(int))), force=True)
-    assert "differ on 0.0 %" in texts(opened("models"))
+    assert "differ on 0.0 %" in texts(opened_topic("Two models"))
 
 
 def test_csv(two):
@@ -80,7 +80,7 @@ def test_csv(two):
 
 
 def test_a_model_in_the_link_that_is_not_there(two):
-    assert not opened("models", other_model="nobody").exception
+    assert not opened_topic("Two models", other_model="nobody").exception
 
 
 def transfer(ws, rows):
@@ -103,7 +103,7 @@ def test_which_supports_transfer(ws):
     rows += [judged(own, head, "l2-moco", at > 18, 0.05) for at in range(20)]
     rows += [judged(head, own, "influence-moco", at > 9, 0.5) for at in range(20)]
     transfer(ws, rows)
-    app = opened("models", other_model="head-moco")
+    app = opened_topic("Two models", other_model="head-moco")
     assert (
         "Without the supports of demo-cnn, head-moco flips in 5 % (l2-moco, 1 of 20) to 95 % (trak-10, 19 of 20); "
         "without random images in 0 to 5 %, with intervals above it for 1 of 2 rankings." in texts(app)
@@ -115,14 +115,14 @@ def test_which_supports_transfer(ws):
     assert "Made 2026-01-02 by by hand" in texts(app) and "seeds 0–2" in texts(app)
     assert html(app).count("19 of 20") == 1
     assert any("evaluate support-transfer --json --model head-moco" in line for line in commands(app))
-    assert "Which supports transfer?" in texts(opened("models", model="head-moco")), "seen from the head, too"
+    assert "Which supports transfer?" in texts(opened_topic("Two models", model="head-moco")), "seen from the head, too"
 
 
 def test_the_transfer_of_supports_is_measured_on_request(ws):
-    app = opened("models", other_model="head-moco")
+    app = opened_topic("Two models", other_model="head-moco")
     assert "Not measured yet for head-moco" in texts(app)
     assert any("evaluate support-transfer --model head-moco" in line for line in commands(app))
 
 
 def test_two_networks_have_no_such_section(two):
-    assert "Which supports transfer?" not in texts(opened("models", other_model="my-net"))
+    assert "Which supports transfer?" not in texts(opened_topic("Two models", other_model="my-net"))

@@ -27,7 +27,7 @@ def test_a_near_copy_is_shown_with_its_label_and_opens(ws):
     assert "A near-copy of this image is in the training set" in drawn and "cosine 0.981 in moco" in drawn
     assert "Dot, the same label" in drawn, "image 3 is a Bar by nature, and is called a Dot"
     assert "<b>Box &lt;b&gt;, another label</b>" in drawn and "Box <b>" not in drawn
-    assert "1 more of them" in texts(app)
+    assert "1 more: see Data & jobs" in texts(app)
     app.button(key="open copy 3").click().run()
     assert app.query_params["image"] == "3" and not app.exception
 

@@ -70,3 +70,16 @@ def test_where_nothing_can_be_written_nothing_is_acknowledged(ws, log, queue, mo
     monkeypatch.setattr(log, "append", full)
     answer = decision_cache.write_outbox(ws, log, sent(entry(queue.items[0])), "me", set())
     assert answer["acked"] == [] and "Nothing is lost here" in answer["error"]
+
+
+def test_the_tabs_that_decided_under_a_name_just_now(ws, log, queue, monkeypatch):
+    one, two, three = queue.items[:3]
+    log.append([entry(one)], "Ann", "first tab", 1)
+    log.append([entry(two)], "Ann", "second tab", 1)
+    log.append([entry(three)], "Bob", "his tab", 1)
+    log.append([entry(three)], "Ann", "import 0123456789ab")  # a file is no tab
+    decision_cache.current(ws, log)
+    assert decision_cache.recent_tabs(ws, "Ann") == ["first tab", "second tab"]
+    assert decision_cache.recent_tabs(ws, "Bob") == ["his tab"] and decision_cache.recent_tabs(ws, "Eve") == []
+    monkeypatch.setattr(decision_cache, "RECENT", -1)
+    assert decision_cache.recent_tabs(ws, "Ann") == []

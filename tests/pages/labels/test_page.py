@@ -1,11 +1,14 @@
 """The audit page, run without a browser; tests/browser drives the review."""
 
+import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from attribution.runner import commands
-from pages.ui import state
+from pages.ui import audit_queue, state
 from tests import tiny
 from tests.pages.labels.entries import PAGE, entry, run, words
+from tests.pages.page import open_page
 from tests.unit.audit.test_decision_log import damage
 
 
@@ -63,3 +66,44 @@ def test_where_nothing_was_detected_it_says_how_and_starts_it(tmp_path, monkeypa
     assert "No label suspicions computed yet" in words(page) and "detectors build" in page.code[0].value
     page.button(key="start detectors build").click().run()
     assert asked == [["detectors", "build"]] and not page.exception
+
+
+@pytest.mark.parametrize(
+    "link, step",
+    [
+        ({}, "1 Review"),
+        ({"audit": "queue"}, "1 Review"),
+        ({"audit": "take home"}, "2 Export"),
+        ({"audit": "was it worth it"}, "3 Measure the benefit"),
+        ({"audit": "nonsense"}, "1 Review"),
+        ({"step": "2 Export"}, "2 Export"),
+    ],
+)
+def test_links_of_today_and_of_before_open_their_step(ws, link, step):
+    page = open_page("labels", **link)
+    assert not page.exception and page.segmented_control(key=state.STEP).value == step
+    assert "audit" not in page.query_params
+
+
+def test_a_key_of_the_review_turns_to_the_export(ws):
+    page = open_page("labels", session={state.STEP_ASKED: state.EXPORT_STEP})
+    assert not page.exception and page.segmented_control(key=state.STEP).value == state.EXPORT_STEP
+
+
+def test_a_named_set_is_a_queue_of_that_name(ws, log, monkeypatch):
+    gone = []
+    monkeypatch.setattr(st, "switch_page", lambda page, query_params: gone.append(query_params))
+    monkeypatch.setattr(audit_queue, "state_of", {})
+    audit_queue.open_set(ws, [5, 9, 7], " Dark coats ")
+    assert gone == [{"queue": "1"}]
+    queue = log.queue(1)
+    assert sorted(queue.items) == [5, 7, 9] and queue.spec["name"] == "Dark coats"
+    assert page_options() == ["1 · Dark coats · 3 images"]
+
+
+def page_options():
+    return run().selectbox(key=state.QUEUE).options
+
+
+def test_the_terms_are_explained(ws):
+    assert "Suspicion" in words(run()) and "Planted error" in words(run())

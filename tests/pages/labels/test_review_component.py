@@ -87,3 +87,18 @@ def test_the_post_says_what_is_new_and_how_good_the_detector_is(ws, log, queue):
     data = review_component.post_data(ws, queue, standing, upto, {queue.items[1]}, {"acked": ["x"], "error": None})
     assert data["acked"] == ["x"] and list(data["changed"]) == [queue.items[1]] and data["upto"] == 2
     assert data["said"]["lines"] == ["1 of 2 suspects mislabeled: 50 % (95 % interval 9 to 91 %)"]
+
+
+def test_what_one_key_decided_is_undone_as_one_step(ws, log, queue):
+    tab = "0123456789ab-"
+    uids = [f"{tab}00000001-{i:08x}" for i in range(3)] + [f"{tab}00000002-00000000", "older"]
+    log.append([entry(item, uid=uid) for item, uid in zip(queue.items, uids)], "me", "a tab", 1)
+    data = drawn(ws, log, queue)
+    assert [[one["uid"] for one in step] for step in data["mine"]] == [uids[:3], uids[3:4], uids[4:]]
+    assert review_component.step_of("x" * 24) == "x" * 24
+
+
+def test_where_the_models_predictions_come_from():
+    title = review_component.opinion_title
+    assert title("1,000 models that did not see the image") == "Held-out predictions (1,000 models)"
+    assert title("a file, out of sample") == "Predictions of a file, out of sample"

@@ -15,7 +15,7 @@ from tests.pages.page import commands as shown_commands
 from tests.pages.page import html, open_page, texts
 from tests.unit.importing.test_base_predictions import predictions, soft
 
-PAGES = ("debug", "compare", "map", "labels", "data")
+PAGES = ("debug", "compare", "labels", "data")
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from pages.ui.old_links import ROOMS, new_address
+from pages.ui.old_links import COMPARE_TABS, ROOMS, new_address
+from tests.pages.page import open_page, texts
 
 MOVED = {
     "explore": {
@@ -25,6 +26,11 @@ MOVED = {
         "audit=queue&queue=2&mode=wall": "./labels?step=1+Review&queue=2&mode=wall",
         "audit=else": "./labels?audit=else",
     },
+    "methods": {"": "./compare", "tab=models&other_model=x": "./compare?tab=Advanced&topic=Two+models&other_model=x"},
+    "map": {
+        "": "./?picker=map",
+        "features=moco&target=1&k=3&ranking=trak-10": "./?picker=map&features=moco&target=1&k=3&ranking=trak-10",
+    },
     "workspace": {"": "./data", "model=fast94": "./data?model=fast94"},
 }
 
@@ -37,3 +43,33 @@ def test_an_old_address_leads_to_the_room_of_today(path, query):
 @pytest.mark.parametrize("path", ["", "labels", "compare", "data", "static", "brittleness/x"])
 def test_other_addresses_are_left_alone(path):
     assert path not in ROOMS and new_address(path, "target=3") is None
+
+
+TABS = {  # old tab of Methods -> its new address, and a heading that it then shows
+    "supports": ("tab=Summary", "How few training images decide a prediction?"),
+    "lds": ("tab=Summary", "Is similarity influence?"),
+    "agreement": ("tab=Agreement", "Do the methods choose the same images?"),
+    "cost": ("tab=Cost", "What does each ranking cost, and what is it worth?"),
+    "compute": ("tab=Cost", "What does more compute buy?"),
+    "calibration": ("tab=Advanced&topic=Calibration", "Do scores predict the effect of removal?"),
+    "features": ("tab=Advanced&topic=Features", "Which features are worth having?"),
+    "algorithms": ("tab=Advanced&topic=Algorithms", "Whose influence changes with the learning algorithm?"),
+    "models": ("tab=Advanced&topic=Two+models", "Where do two models differ?"),
+    "checks": ("tab=Advanced&topic=Checks", "Do the rankings stand checks whose answer is known?"),
+}
+
+
+def test_every_old_tab_has_a_new_place():
+    assert COMPARE_TABS.keys() == TABS.keys()
+
+
+@pytest.mark.parametrize("tab", TABS)
+def test_an_old_tab_of_methods(tab):
+    assert new_address("methods", f"tab={tab}&model=head-moco") == f"./compare?{TABS[tab][0]}&model=head-moco"
+
+
+@pytest.mark.parametrize("tab", TABS)
+def test_an_old_tab_on_the_new_page(ws, tab):
+    app = open_page("compare", tab=tab)
+    assert not app.exception and TABS[tab][1] in texts(app)
+    assert app.button_group(key="tab").value == TABS[tab][0].partition("&")[0].removeprefix("tab=")

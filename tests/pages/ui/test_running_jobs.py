@@ -60,7 +60,7 @@ def test_what_ended_stays_until_it_is_looked_at(ws, store, job):
     app = open_page("data")
     store.finish_job(job, "done")
     app.run()
-    assert [text.replace("*", "") for text in chips(app)] == ["1 job done: show result"]
+    assert [text.replace("*", "") for text in chips(app)] == ["1 job done · show result"]
     app.button(key=f"dismiss job {job}").click().run()
     assert chips(app) == [] and not app.exception
 
@@ -76,7 +76,7 @@ def test_what_failed_says_so_and_what_was_cancelled_goes(ws, store, job):
     app = open_page("data")
     store.finish_job(job, "failed", "out of memory")
     app.run()
-    assert [text.replace("*", "") for text in chips(app)] == ["1 job failed: see why"]
+    assert [text.replace("*", "") for text in chips(app)] == ["1 job failed · see why"]
     spec = retrain_spec(ws, 2, "trak-10", "remove", 2)
     other = store.add_job(spec, spec.describe())
     app = open_page("data")
@@ -111,7 +111,7 @@ def test_where_results_are(ws, store, job):
 def test_texts(ws, store, job):
     one = store.job(job)
     assert running_jobs.chip_label([one, command()]).replace("*", "") == "2 jobs running · 35 % · about 3 min left"
-    assert running_jobs.chip_label([command(progress=None)]).replace("*", "") == "1 job running · …"
+    assert running_jobs.chip_label([command(progress=None)]).replace("*", "") == "1 job running"
     assert running_jobs.title(command()) == "Command · base train"
     assert running_jobs.progress_text(command()) == "training, 5 of 10 · about 60 s left"
     assert running_jobs.progress_text(command(progress=None)) == "starting"

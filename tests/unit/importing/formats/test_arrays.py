@@ -116,7 +116,7 @@ class Evil:
         lambda file: np.save(file.with_suffix(".npy"), np.array([["a", "b"]])),
         lambda file: np.save(file.with_suffix(".npy"), np.zeros(3, [("a", float)])),
         lambda file: file.with_suffix(".npy").write_bytes(pickle.dumps(Evil())),
-        lambda file: np.savez(file.with_suffix(".npz"), x=np.zeros(3)),
+        lambda file: np.savez(file.with_suffix(".npz"), x=np.array([Evil()])),
         lambda file: file.with_suffix(".pt").write_bytes(pickle.dumps(Evil())),
         lambda file: torch.save(Evil(), file.with_suffix(".pt")),
         lambda file: torch.save({"x": Evil(), "y": torch.zeros(3)}, file.with_suffix(".pt")),

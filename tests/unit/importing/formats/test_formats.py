@@ -13,13 +13,13 @@ def test_each_describes_itself(name):
 
 
 def test_unknown_ones(tmp_path):
-    with pytest.raises(UserError, match="no format 'csv'; there is traker, "):
-        get_format("csv")
+    with pytest.raises(UserError, match="no format 'tsv'; there is traker, "):
+        get_format("tsv")
     with pytest.raises(UserError, match="there is nothing at"):
         detect_format(tmp_path / "none")
-    (tmp_path / "scores.csv").write_text("1,2")
+    (tmp_path / "scores.tsv").write_text("1,2")
     with pytest.raises(UserError, match="looks like none of traker"):
-        detect_format(tmp_path / "scores.csv")
+        detect_format(tmp_path / "scores.tsv")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -30,7 +30,9 @@ def test_what_is_none_of_its_kind(tmp_path, name, there):
     assert not get_format(name).sniff(path) or there == "folder.npy"
     with pytest.raises(UserError) as error:
         get_format(name).load(
-            path, Declaration(sign="helpful") if name in ("tensor", "kronfluence") else Declaration(), golden.sizes()
+            path,
+            Declaration(sign="helpful") if name in ("tensor", "kronfluence", "csv") else Declaration(),
+            golden.sizes(),
         )
     assert ";" in str(error.value) and "\n" not in str(error.value)
 

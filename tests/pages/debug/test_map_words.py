@@ -6,7 +6,7 @@ import io
 import pytest
 
 from attribution.features import projection
-from pages.map import words
+from pages.debug import map_words as words
 
 
 def test_the_table_behind_it(drawn):

@@ -17,18 +17,14 @@ from pages.ui.tables import Column, estimate, ranking_cell
 MEASURE_COMMAND = ["evaluate", "cost"]
 MARK_OFFSET = 0.025  # powers of ten between rankings that cost the same
 SHAPES = {"circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲", "cross": "✚"}
+BUILD_HELP = "by the clock where it was made, of all it rests on: features, base models or models on random halves"
 COLUMNS = [
     Column("ranking"),
     Column("stored", "n", "what a query reads"),
-    Column("build", "n", "of all it rests on: features, base models or models on random halves"),
+    Column("build time", "n", BUILD_HELP),
     Column("query, ms", "n"),
-    Column("LDS", "n"),
+    Column("LDS", "n", tables.LDS_HELP),
     tables.INTERVAL,
-    *(
-        column
-        for title in auc_columns.TITLES.values()
-        for column in (Column(title, "n", auc_columns.AUC_HELP), Column("95 %", "", auc_columns.INTERVAL_HELP))
-    ),
 ]
 
 
@@ -45,20 +41,20 @@ def draw(ws: Workspace) -> None:
     if any(row["lds"] is not None or row["auc"] is not None for row in rows):
         st.caption("What a ranking is worth, against the time that all it rests on took: left is cheap, high is good.")
     tab_frame.chart(
-        figure(rows, lds),
+        figure(rows, lds, supports),
         "cost",
         "worth of each ranking against the seconds it took to build; the table below has the numbers",
     )
     tab_frame.caption(_basis(ws, costs, rows, lds, supports))
-    st.html(table_html(rows, costs))
+    st.html(table_html(rows, costs, supports))
     tab_frame.download_line(ws, {"cost.csv": ("Table as CSV", to_csv(rows, costs))}, [MEASURE_COMMAND], "cost")
 
 
-def figure(rows: list[dict], lds: dict | None) -> go.Figure:
+def figure(rows: list[dict], lds: dict | None, supports: dict) -> go.Figure:
     """LDS, and removal AUC where there is one, against build seconds on a logarithmic axis; a point a ranking, with its
     95 % interval. Those that took no building stand at its left end; rankings of one feature set cost the same, and
     stand side by side."""
-    titles = {"lds": "LDS", "auc": auc_columns.TITLES["remove"]}
+    titles = {"lds": "LDS", "auc": auc_columns.title(supports, "remove") if "remove" in supports else ""}
     panels = {key: title for key, title in titles.items() if any(row[key] is not None for row in rows)}
     timed = [row for row in rows if row["build_seconds"] is not None]
     positive = [row["build_seconds"] for row in timed if row["build_seconds"] > 0]
@@ -113,7 +109,7 @@ def figure(rows: list[dict], lds: dict | None) -> go.Figure:
         tickvals=ticks,
         ticktext=["none", *(f"{tick:,g} s" for tick in ticks[1:])],
         range=[least - 1.3, most + 0.1],
-        title="seconds to build",
+        title="build time, seconds",
     )
     chart.update_yaxes(rangemode="tozero")
     plots.set_layout(chart, 400, 1.22, hovermode="closest")
@@ -144,7 +140,7 @@ def build_time(seconds: float | None) -> str:
     return "not known" if seconds is None else "none" if not seconds else write.seconds(seconds)
 
 
-def table_html(rows: list[dict], costs: dict) -> str:
+def table_html(rows: list[dict], costs: dict, supports: dict) -> str:
     """A row a ranking; what bytes and seconds are of stands in each cell's tooltip."""
     body = []
     for row in rows:
@@ -158,11 +154,10 @@ def table_html(rows: list[dict], costs: dict) -> str:
                 (build_time(row["build_seconds"]), times),
                 write.decimal(row["query_ms"]),
                 *estimate(row["lds"], row["lds_ci"], 3),
-                *estimate(row["auc"], row["auc_ci"]),
-                *estimate(row["mislabel_auc"], row["mislabel_auc_ci"]),
+                *auc_columns.cells(supports, row["ranking"]),
             ]
         )
-    return tables.table_html(COLUMNS, body)
+    return tables.table_html([*COLUMNS, *auc_columns.columns(supports)], body)
 
 
 def to_csv(rows: list[dict], costs: dict) -> str:

@@ -6,7 +6,7 @@ import pandas as pd
 from attribution import Workspace
 from attribution.export.tables import to_csv as to_csv_file
 from attribution.features.projection import Projection
-from pages.map import chart
+from pages.debug import map_points
 from pages.ui import format as write
 
 
@@ -33,13 +33,13 @@ def provenance_text(ws: Workspace, points: Projection) -> str:
             f"{provenance['neighbours']} neighbours, {provenance['draws']} random samples of "
             f"{write.count(provenance['sample'])} training images."
         )
-    if not chart.has_class_colours(ws):
+    if not map_points.has_class_colours(ws):
         text += f" {write.count(len(ws.classes))} classes are too many for colours: one is highlighted."
     for split, n, what in (("train", ws.n_train, "training"), ("val", ws.n_val, "validation")):
-        if n > chart.MAX_POINTS[split]:
+        if n > map_points.MAX_POINTS[split]:
             text += (
-                f" Drawn are {write.count(chart.MAX_POINTS[split])} of {write.count(n)} {what} images, at random; a "
-                "lasso takes all that lie in it."
+                f" Drawn are {write.count(map_points.MAX_POINTS[split])} of {write.count(n)} {what} images, at "
+                "random; a lasso takes all that lie in it."
             )
     made = f"Made {provenance.get('made', '')} by {provenance.get('command', '')}."
     return f"{text}{write.planted_note(ws.planted)} {made}"

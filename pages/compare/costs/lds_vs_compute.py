@@ -1,4 +1,4 @@
-"""Compute: what a better ranking costs, as LDS against seconds, with the table behind it."""
+"""What more compute buys: LDS against seconds of one core, with the table behind it; a part of the Cost tab."""
 
 import numpy as np
 import plotly.graph_objects as go
@@ -8,26 +8,41 @@ from plotly.subplots import make_subplots
 from attribution import Workspace
 from attribution.evaluation import lds_vs_compute
 from attribution.export import palette
+from attribution.training.head.recipe import is_head
 from pages.compare import auc_columns, plots, tab_frame
 from pages.ui import format as write
 from pages.ui import measurement, tables, theme
 from pages.ui.tables import Column, estimate, ranking_cell
 
 MEASURE = ["evaluate", "compute"]
-COLUMNS = ("models trained", "LDS", "95 %", "trainings", "own work", "together", "made from", "scores")
+COLUMNS = [
+    Column("variant", help="named by its method and models: the stored rankings of the table above are others"),
+    Column("models trained", "n"),
+    Column("LDS", "n", tables.LDS_HELP),
+    Column("95 %", "n"),
+    Column("trainings", "n", "seconds of one core"),
+    Column("own work", "n", "seconds of one core"),
+    Column("one-core time", "n", "trainings and own work; the build time above is by the clock, where parts were made"),
+    Column("made from", "n"),
+    Column("scores", "n"),
+]
 SMALLEST, LARGEST = 9, 30  # markers, in pixels
 
 
 def draw(ws: Workspace) -> None:
-    """Draws the tab."""
-    tab_frame.header("What does more compute buy?")
+    """Draws this part of the tab."""
+    tab_frame.section("What does more compute buy?")
+    if is_head(ws.recipe):
+        why = "This trains more and more networks, and a head is fitted once, in seconds."
+        tab_frame.look_at_other_model(f"{why} The pages speak about {ws.recipe} now.", ws.own_recipe)
+        return
     answer = tab_frame.stored_answer(ws, MEASURE, lds_vs_compute.load, ask=_ask)
     if answer is None:
         return
     tab_frame.caption(
-        "LDS, the linear datamodeling score, of TRAK on more and more checkpoints and of Datamodels on more and more "
-        "models trained on random halves, against the seconds of all trainings and of their own work. The larger the "
-        "mark, the more bytes the scores are made from."
+        "LDS of TRAK on more and more checkpoints and of Datamodels on more and more models trained on random halves, "
+        "against the seconds of one core that all trainings and their own work take. The larger the mark, the more "
+        "bytes the scores are made from."
     )
     supports = tab_frame.from_store(
         ws, lds_vs_compute.PART, lambda ws, store: lds_vs_compute.support_aucs(ws, store, answer)
@@ -38,11 +53,11 @@ def draw(ws: Workspace) -> None:
         "LDS and support AUC of each method against the seconds it takes; the table below has the numbers",
         picture="lds-against-seconds",
     )
-    tab_frame.caption(" ".join([_basis(ws, answer), *auc_columns.sentences(supports)]))
+    tab_frame.caption(_basis(ws, answer, supports))
     st.html(table_html(answer, supports))
     tab_frame.caption(
         "Seconds are of one core where a processor trains; those of features and of rankings that a workspace brings "
-        "were measured by the clock where they were made, as all of them are in Cost. "
+        "were measured by the clock where they were made, as all build times above are. "
         "Bytes of what the scores are made from: projected gradients (TRAK), masks and margins (Datamodels), features "
         "(exemplar SVM). TRAK's random projections are drawn anew here: a stored ranking of as many checkpoints "
         "differs a little." + ("" if supports else " Supports of these variants were not studied here yet.")
@@ -54,7 +69,7 @@ def _ask(ws: Workspace) -> None:
     """What is missing, and what it would take."""
     if not ws.has_base:
         theme.train_first(
-            ws, "Methods are judged here by what they say of retrainings, and no model has been trained here yet."
+            ws, "Rankings are judged here by what they say of retrainings, and no model has been trained here yet."
         )
         return
     if "lds" not in ws.manifest["parts"]:
@@ -71,7 +86,7 @@ def _ask(ws: Workspace) -> None:
     measurement.button(ws, MEASURE, "Measure")
 
 
-def _basis(ws: Workspace, answer: dict) -> str:
+def _basis(ws: Workspace, answer: dict, supports: dict) -> str:
     part, training = ws.manifest["parts"][lds_vs_compute.PART], answer["training"]
     n = max(row["n_targets"] for row in answer["rows"])
     return (
@@ -79,14 +94,14 @@ def _basis(ws: Workspace, answer: dict) -> str:
         f"targets. Recipe {part['recipe']} ({part['hash']}): a training takes {training['whole']:g} s, on a half "
         f"{training['half']:g} s of {training['clock']} time (medians of {training['n']}, {training['device']}, "
         f"{training['library']}). Datamodels' halves and penalties, and TRAK's {answer['dim']} dimensions, are of "
-        f"other halves than these. {tab_frame.provenance(part)}."
+        f"other halves than these. {' '.join(auc_columns.sentences(supports))} {tab_frame.provenance(part)}."
     )
 
 
 def figure(answer: dict, supports: dict) -> go.Figure:
     """A panel for LDS, and one for the AUC of each kind of support that was studied, on a log axis of seconds: a line a
     method; level lines where no classifier is trained; and the ceiling of LDS."""
-    rows, panels = answer["rows"], ["LDS", *(auc_columns.TITLES[kind] for kind in supports)]
+    rows, panels = answer["rows"], ["LDS", *(auc_columns.title(supports, kind) for kind in supports)]
     ends = [min(row["seconds"] for row in rows if row["models"]) / 2, max(row["seconds"] for row in rows) * 2]
     sizes = _marker_sizes([row["bytes"] for row in rows])
     chart = make_subplots(1, len(panels), subplot_titles=panels if len(panels) > 1 else None, horizontal_spacing=0.06)
@@ -97,9 +112,7 @@ def figure(answer: dict, supports: dict) -> go.Figure:
         _panel(chart, column, points, ends, sizes, 2)
     ceiling = answer["ceiling"]
     plots.noise_ceiling_line(chart, ceiling, "y", f"noise ceiling {write.decimal(ceiling, 3)}")
-    chart.update_xaxes(
-        type="log", range=np.log10(ends).tolist(), title="seconds, trainings and own work", dtick=1, tickformat=","
-    )
+    chart.update_xaxes(type="log", range=np.log10(ends).tolist(), title="seconds of one core", dtick=1, tickformat=",")
     chart.update_yaxes(rangemode="tozero")
     if len(panels) == 1:
         chart.update_yaxes(title="LDS")
@@ -177,21 +190,21 @@ def _marker_sizes(numbers: list[int]) -> dict[int, float]:
 
 def _hover(row: dict, digits: int) -> str:
     return (
-        f"{write.escape(row['name'])}: {row['value']:.{digits}f} ({write.interval(row['interval'], digits)})<br>"
+        f"{write.escape(lds_vs_compute.label(row))}: {row['value']:.{digits}f} ({write.interval(row['interval'], digits)})<br>"
         f"{write.seconds(row['seconds'])}, {write.byte_size(row['bytes'])}"
     )
 
 
 def table_html(answer: dict, supports: dict) -> str:
     """A row a variant, and the noise ceiling."""
-    columns = [Column(""), *(Column(name, "n") for name in COLUMNS), *auc_columns.columns(supports)]
+    columns = [*COLUMNS, *auc_columns.columns(supports)]
     rows = []
     for row in answer["rows"]:
         seconds = [row[key] for key in ("training_seconds", "computing_seconds", "seconds")]
         trainings, own_work, together = ("none" if not value else write.seconds(value) for value in seconds)
         rows.append(
             [
-                ranking_cell(row["method"].lower() if row["models"] else row["name"], row["name"]),
+                ranking_cell(row["method"].lower() if row["models"] else row["name"], lds_vs_compute.label(row)),
                 write.count(row["models"]) if row["models"] else "–",
                 *estimate(row["lds"], row["ci"], 3),
                 trainings,

@@ -1,0 +1,62 @@
+"""Advanced: the measurements that few visitors need, a topic at a time, and the address says which."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from attribution import Workspace
+from attribution.training.head.recipe import is_head
+from attribution.workspace import heads
+from pages.compare import calibration, features, model_diff, tab_frame, two_models
+from pages.compare.agreement import candidate_sets
+from pages.compare.checks import tab as checks
+from pages.compare.supports import adaptive, lds_vs_support, pruning, recipe_transfer
+from pages.ui import state
+
+TOPICS: dict[str, Callable[[Workspace], None]] = {  # their names stand in links
+    "Calibration": calibration.draw,
+    "Features": features.draw,
+    "Algorithms": model_diff.draw,
+    "Two models": two_models.draw,
+    "Candidate sets": candidate_sets.draw,
+    "Recomputed order": adaptive.draw,
+    "LDS and supports": lds_vs_support.draw,
+    "Pruning": pruning.draw,
+    "Other recipes": recipe_transfer.draw,
+    "Checks": checks.draw,
+}
+#: topics that a head has no part in -> why
+OF_NETWORKS = {
+    "Algorithms": "This compares two ways to train a network, and a head trains none",
+    "Checks": "These checks compare trained networks with untrained or poisoned ones, and a head trains none",
+}
+
+
+def draw(ws: Workspace) -> None:
+    """Draws the tab."""
+    topic = st.pills(
+        "Topic",
+        list(TOPICS),
+        default="Calibration",
+        required=True,
+        key=state.TOPIC,
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    why, other = _other_model(ws, topic)
+    if why:
+        tab_frame.look_at_other_model(f"{why}. The pages speak about {ws.recipe} now.", other)
+    else:
+        TOPICS[topic](ws)
+
+
+def _other_model(ws: Workspace, topic: str) -> tuple[str, str]:
+    """Why a topic says nothing of the model that is looked at, and of which it does; ("", "") where it does."""
+    if is_head(ws.recipe) and topic in OF_NETWORKS:
+        return OF_NETWORKS[topic], ws.own_recipe
+    named = heads.names(ws)
+    if topic == "Recomputed order" and not is_head(ws.recipe):
+        return "An order is recomputed only under a head, which is refitted exactly after each removal", next(
+            iter(named), ""
+        )
+    return "", ""
