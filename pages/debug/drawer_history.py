@@ -22,7 +22,7 @@ def draw(ws: Workspace, target: int) -> None:
 
 def _draw_jobs(ws: Workspace, target: int) -> None:
     """The jobs, newest first, drawn again every other second while one is at work."""
-    st.subheader("Jobs of this target", anchor=False)
+    st.header("Jobs of this target", anchor=False)
     with ResultStore.for_workspace(ws) as store:
         polled = store.has_open_jobs()
 
@@ -47,7 +47,7 @@ def _draw_supports(ws: Workspace, store: ResultStore, target: int) -> None:
     """The supports found for this target under all rankings, smallest first; each is a button that opens its trace."""
     rows = [row for row in kept_answers.all_answers(ws, store) if row["target"] == target]
     if rows:
-        st.subheader("Smallest sets found", anchor=False)
+        st.header("Smallest sets found", anchor=False)
     for row in sorted(rows, key=lambda row: (row["kind"] != "remove", row["answer"]["support"] or 10**6)):
         _support(ws, row)
 

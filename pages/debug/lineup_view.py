@@ -175,7 +175,7 @@ def image_html(
     )
     return (
         f'<div class="lu-image"><img src="{picture}" width="{scale * ws.train_images.shape[2]}" '
-        f'alt="training image {image}, {given}, enlarged"><div><div class="name">{given}</div>'
+        f'alt="training image {image}, {given}, enlarged"><div><h2 class="name">{given}</h2>'
         f'<div class="lu-faint">{note}</div><div>training image {image}</div>'
         f'<div class="lu-faint">image {ws.train_index[image]} of the source data</div></div>'
         f'<table><tr><td colspan="2" class="lu-faint">rank for target {target}</td></tr>{lines}</table></div>'

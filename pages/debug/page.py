@@ -121,8 +121,7 @@ def _draw_button(ws: Workspace, cut: retraining.Cut) -> None:
         else f"Trains the model anew without these images, {seeds}, beside random images of the same classes and "
         "beside all images. What was trained before is not trained again.",
     )
-    if drawer.panel() is None:
-        st.button("History", key="open history", type="tertiary", on_click=drawer.open_panel, args=("history",))
+    st.button("History", key="open history", type="tertiary", on_click=drawer.open_panel, args=("history",))
 
 
 def _pick(ws: Workspace, image: int) -> None:

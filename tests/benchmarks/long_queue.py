@@ -97,12 +97,12 @@ def page(folder: Path, rounds: int) -> dict[str, list[float]]:
             stack.callback(store.close)
             server = stack.enter_context(serving.server(folder / name))
             pages[name] = serving.new_page(opened)
-            serving.open_page(pages[name], f"{server.url}/brittleness?target=0&k=20&ranking=trak-10")
+            serving.open_page(pages[name], f"{server.url}/?target=0&k=20&ranking=trak-10&panel=verdict")
         for turn in range(rounds + 2):
             for name, one in pages.items():
-                one.get_by_label("k", exact=True).fill(f"{21 + turn}")
-                one.evaluate(WATCH, f"first {21 + turn} images")
-                one.get_by_label("k", exact=True).press("Enter")
+                one.get_by_role("spinbutton", name="Top").fill(f"{21 + turn}")
+                one.evaluate(WATCH, f"top {21 + turn} images")
+                one.get_by_role("spinbutton", name="Top").press("Enter")
                 took = one.evaluate("window.measured")
                 if turn >= 2:  # the first fill caches
                     found[name].append(took)

@@ -11,6 +11,14 @@ from tests.browser import serving
 from tests.pages.answers import retrained
 
 
+@pytest.fixture(autouse=True)
+def patience():
+    """A busy machine takes longer to draw a panel."""
+    expect.set_options(timeout=15_000)
+    yield
+    expect.set_options(timeout=5_000)
+
+
 @pytest.fixture
 def debug(page, shapes):
     """debug("/?target=1") -> the page, and no error on its console up to the end of the test."""
@@ -134,14 +142,16 @@ def test_the_figure_is_downloaded(debug, ending):
 
 def test_a_verdict_stands_after_a_reload_and_in_another_tab(debug, shapes, known):
     page = debug("/?target=3&k=2&rankings=trak-10")
-    before = page.get_by_role("listbox", name="best first").first.bounding_box()
-    page.get_by_role("button", name="Show the verdict (known)").click()
+    button = page.get_by_role("button", name="Show the verdict (known)")
+    expect(button).to_be_visible()
+    before = rows(page).first.bounding_box()
+    button.click()
     said = drawer(page).locator(".lu-verdict")
     expect(said).to_contain_text("Flipped. Without trak-10's top 2 images, 5 of 5 predict Dot.")
     expect(said).to_contain_text("Without 2 random images of the same classes: Bar in 5 of 5.")
     expect(drawer(page).get_by_role("img", name=re.compile("^seed"))).to_have_count(15)
     expect(page).to_have_url(re.compile("panel=verdict"))
-    assert page.get_by_role("listbox", name="best first").first.bounding_box() == before, "the page stays where it was"
+    assert rows(page).first.bounding_box() == before, "the page stays where it was"
     page.reload()
     serving.settle(page)
     expect(said).to_contain_text("5 of 5 predict Dot")
@@ -170,7 +180,7 @@ def test_chosen_images_are_clicked(debug):
     for at in (0, 2):
         options.nth(at).click()
         serving.settle(page)
-    field = drawer(page).get_by_label("Training images")
+    field = drawer(page).get_by_role("textbox", name="Training images")
     expect(field).to_have_value(", ".join(sorted(images, key=int)))
     expect(drawer(page).get_by_role("heading", name="Is it still Bar without 2 chosen images?")).to_be_visible()
     options.first.click()
@@ -179,10 +189,12 @@ def test_chosen_images_are_clicked(debug):
 
 def test_only_what_makes_sense_is_offered(debug):
     page = debug("/?target=1&panel=verdict")  # every model is wrong
+    drawer(page).get_by_text("More tests").click()
     expect(drawer(page).get_by_role("radio", name="Repair")).to_be_visible()
     expect(drawer(page).get_by_role("radio", name="Mislabel")).to_have_count(0)
     expect(page.get_by_role("heading", name=re.compile("still Box"))).to_have_count(0)
     page = debug("/?target=0&panel=verdict")
+    drawer(page).get_by_text("More tests").click()
     expect(drawer(page).get_by_role("radio", name="Remove")).to_be_visible()
     expect(drawer(page).get_by_role("radio", name="Repair")).to_have_count(0)
 

@@ -159,7 +159,7 @@ def test_training_code_is_cancelled_killed_and_studied(page, folder, tmp_path):
     # Cancelled while it trains: the processes of the recipe end within 5 s.
     slow.touch()
     serving.open_page(page, address)
-    page.get_by_role("button", name="Retrain", exact=True).click()
+    page.locator(".st-key-run button").click()
     until(lambda: workers(folder), 120)
     visible(page, re.compile("Running for"))
     page.locator(".st-key-cancel").get_by_role("button").click()
@@ -170,7 +170,7 @@ def test_training_code_is_cancelled_killed_and_studied(page, folder, tmp_path):
 
     # Asked again, and its process killed: it is trained anew, and the verdict comes.
     serving.open_page(page, address)
-    page.get_by_role("button", name="Retrain", exact=True).click()
+    page.locator(".st-key-run button").click()
     until(lambda: workers(folder), 120)[0].kill()
     slow.unlink()
     visible(page, re.compile(r"Job \d+: done in"), timeout=TRAINED)

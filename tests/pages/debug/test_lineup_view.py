@@ -5,7 +5,21 @@ import numpy as np
 from attribution.explore.lineup import lineup_rows
 from pages.debug import lineup_view
 from tests import tiny
-from tests.pages.ui.test_target_card import ATLAS, SUPPORT
+from tests.pages.ui.test_target_card import ATLAS
+
+SUPPORT = {
+    "trak-10": {
+        "status": "flipped",
+        "support": 4,
+        "k_max": 20,
+        "k": 4,
+        "close": False,
+        "becomes": "Dot",
+        "votes": 4,
+        "wrong": 4,
+        "seeds": 5,
+    }
+}
 
 
 def data(ws, target, rows, **changes):

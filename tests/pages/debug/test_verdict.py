@@ -215,3 +215,25 @@ def test_near_duplicates_come_along(ws, store, monkeypatch):
     assert not app.exception and "came along as near-duplicates" in texts(app)
     assert "--remove-top 1 --with-duplicates --seeds 5" in " ".join(commands(app))
     assert "without trak-10's top image and near-duplicates" in said(app)
+
+
+def test_the_drawer_is_turned_and_closed(ws):
+    app = opened(target="0")
+    app.button_group(key="tab of the drawer").set_value("history").run()
+    assert not app.exception and app.query_params["panel"] == "history"
+    app.button(key="close drawer").click().run()
+    assert not app.exception and "panel" not in app.query_params
+    assert "close drawer" not in [button.key for button in app.button]
+
+
+def test_an_image_is_left_behind_where_the_target_changes(ws):
+    app = opened(target="0", panel="image", image="7")
+    assert "training image 7" in html(app)
+    app.number_input(key=state.TARGET).set_value(3).run()
+    assert not app.exception and not {"panel", "image"} & set(app.query_params)
+
+
+@pytest.mark.parametrize(("name", "odd"), [("image", "60"), ("image", "x"), ("panel", "attic")])
+def test_a_panel_that_there_is_not_is_said(ws, name, odd):
+    app = opened(**({"panel": "image"} | {name: odd}))
+    assert not app.exception and len(app.warning) == 1 and "there is not" in app.warning[0].value
