@@ -10,7 +10,7 @@ from attribution.explore import image_sets
 from attribution.explore.targets import choose_targets
 from pages.debug import retraining
 from pages.ui import format as write
-from pages.ui import state, theme
+from pages.ui import glossary, state, theme
 
 ANY = "any"
 ALL_CONFIDENCES = (0.0, 1.0)
@@ -63,6 +63,7 @@ def draw(ws: Workspace, ranked: np.ndarray) -> Filters:
                 key=state.CONFIDENCE,
                 bind="query-params",
                 width=170,
+                help=glossary.meaning("confidence"),
             )
         kept = _kept_sets(ws)
         name = ANY
