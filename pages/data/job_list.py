@@ -20,7 +20,7 @@ from pages.ui import job_buttons, model_choice, state, theme
 LISTED, MOST = 8, 100  # ended jobs listed at first, and at most
 POLL = "1s"
 ALL_JOBS = "all jobs"  # key of the toggle
-PAGES = {"debug": "pages/debug/page.py", "data": "pages/data/page.py", "compare": "pages/compare/page.py",
+PAGES = {"debug": "pages/debug/page.py", "compare": "pages/compare/page.py",
          "labels": "pages/labels/page.py"}  # fmt: skip
 PACES = "where a step of a command began"
 
@@ -79,7 +79,7 @@ def _draw_nothing() -> None:
             ("features", "Compute features or scores", ":material/memory:"),
             ("studies", "Start a study", ":material/science:"),
         ):
-            st.page_link(PAGES["data"], label=label, icon=icon, query_params={state.PART: part})
+            _draw_button(label, icon, {state.PART: part}, "secondary")
 
 
 def _draw_job(ws: Workspace, job: Job, ahead: int) -> None:
@@ -172,6 +172,24 @@ def stored_lds(ws: Workspace, answer: dict) -> dict[str, float]:
 
 def draw_link(link: tuple[str, str, dict] | None) -> None:
     """A link to (page, label, parameters), as `job_text.result_link` and `command_link` give it; nothing for None."""
-    if link:
-        page, label, parameters = link
+    if not link:
+        return
+    page, label, parameters = link
+    if page == "data":
+        _draw_button(label, ":material/arrow_forward:", parameters, "tertiary")
+    else:
         st.page_link(PAGES[page], label=label, icon=":material/arrow_forward:", query_params=parameters)
+
+
+def _draw_button(label: str, icon: str, parameters: dict, kind: str) -> None:
+    """Opens another part of this page: a link to the page that is open would leave the address as it is."""
+    key = "open " + " ".join(parameters.values())
+    if st.button(label, key=key, icon=icon, type=kind, on_click=_open, args=(parameters,)):
+        st.rerun()  # the whole page, not this fragment
+
+
+def _open(parameters: dict) -> None:
+    model = parameters.get(state.MODEL)
+    if model and model != st.session_state.get(state.MODEL, model):  # a widget holds it
+        st.session_state[state.MODEL] = model
+    st.query_params.update({name: value for name, value in parameters.items() if name != state.MODEL})

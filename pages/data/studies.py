@@ -62,8 +62,7 @@ def _open_chosen() -> None:
 
 def _open_study(number: int) -> None:
     st.session_state[state.STUDY] = number
-    st.query_params["job"] = str(number)
-    st.query_params[state.PART] = "studies"
+    st.query_params.update({state.PART: "studies", "job": str(number)})
 
 
 def _follow(ws: Workspace, number: int, ended: bool) -> None:

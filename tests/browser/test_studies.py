@@ -50,7 +50,7 @@ def test_a_study_is_paused_resumed_and_cancelled(page, shapes, store, tmp_path):
     ask(store, tmp_path / "w")
     serving.open_page(page, f"{shapes.url}/data")
     expect(page.get_by_text(re.compile("1. Study: 10 targets")).first).to_be_visible()
-    page.get_by_role("link", name="Show the study").click()
+    page.get_by_role("button", name="Show the study").click()
     says(page, r"Job 1, running for .*: \d+ of 60 searches answered").to_be_visible(timeout=TRAINED)
     expect(page).to_have_url(re.compile("job=1"))
     expect(page.locator(".lu-facts")).to_contain_text("left, an estimate")

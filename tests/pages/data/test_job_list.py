@@ -29,7 +29,9 @@ def bars(app) -> str:
 def test_where_nothing_ran_there_are_ways_to_begin(ws):
     app = opened()
     assert not app.exception and "Nothing has run here yet." in texts(app)
-    assert set(links(app)) == {"Import scores", "Compute features or scores", "Start a study"}
+    assert [button.label for button in app.button] == ["Import scores", "Compute features or scores", "Start a study"]
+    app.button[0].click().run()
+    assert not app.exception and app.header[0].value == "Import" and "import" in app.query_params["part"]
 
 
 def test_a_job_is_followed_paused_resumed_and_cancelled(ws, store):
@@ -52,7 +54,7 @@ def test_a_job_is_followed_paused_resumed_and_cancelled(ws, store):
     store.finish_job(first, "failed", "the disk is full")
     app = opened()
     assert not app.exception and "Cancelled, " in texts(app) and "Failed: the disk is full, " in texts(app)
-    assert not app.get("progress") and not app.button
+    assert not app.get("progress") and not any("cancel" in button.key for button in app.button)
 
 
 def test_unfinished_jobs_stand_first_and_the_newest_of_the_others_next(ws, store):
@@ -75,7 +77,10 @@ def test_where_a_job_leads(ws, store):
     )
     page, _, address = job_text.result_link(store.job(studied), "demo-cnn")
     assert page == "data" and address[state.PART] == "studies" and address["job"] == str(studied)
-    assert {"Show in Debug", "Show the study"} <= set(links(opened()))
+    app = opened()
+    assert "Show in Debug" in links(app)
+    next(button for button in app.button if button.label == "Show the study").click().run()
+    assert not app.exception and app.header[0].value == "Studies" and str(studied) in app.query_params["job"]
 
 
 def test_a_command_says_what_it_did_and_how_it_failed(ws, monkeypatch):
