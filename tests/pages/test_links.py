@@ -16,7 +16,7 @@ from tests.pages.page import open_page, texts
 LINKS = {
     "debug": ["target rankings k end explain candidates ranking show class predicted"],
     "brittleness": ["target kind ranking k test protocol job", "view=studies job", "test=chosen+images ids view"],
-    "compare": ["tab calibrated studied measure target", "tab=algorithms target", "tab=agreement measure"],
+    "compare": ["tab topic calibrated studied measure target", "tab=algorithms target", "tab=agreement measure"],
     "map": ["features target ranking k"],
     "labels": ["queue audit mode who", "audit=queue image queue=1", "audit=corrections who"],
     "data": ["target k who"],
