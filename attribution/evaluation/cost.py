@@ -127,8 +127,8 @@ def sum_or_none(values: dict[str, float | None]) -> float | None:
 
 
 def lds_and_support_aucs(workspace: Workspace, store: ResultStore) -> tuple[dict | None, dict]:
-    """What to compare cost with: `lds_report.load`, and `support_report.compare_on_same_targets` of all rankings, by the
-    usual protocol: the figures that the study itself shows."""
+    """What to compare cost with: `lds_report.load`, and `support_report.compare_on_same_targets` of all rankings, by
+    the usual protocol: the figures that the study itself shows."""
     names = workspace.rankings()
     return lds_report.load(workspace), compare_on_same_targets(workspace, store, names, usual_first=True)
 

@@ -196,8 +196,8 @@ def variant_ranking(row: dict) -> str:
 
 
 def label(row: dict) -> str:
-    """ "TRAK of 10 models": a row's name on pages, told from the stored ranking trak-10, which was made another time; of
-    a row without trained models the ranking's name."""
+    """ "TRAK of 10 models": a row's name on pages, told from the stored ranking trak-10, which was made another time;
+    of a row without trained models the ranking's name."""
     return f"{row['method']} of {row['models']:,} model{'s' * (row['models'] != 1)}" if row["models"] else row["name"]
 
 

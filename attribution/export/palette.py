@@ -1,6 +1,7 @@
 """The colours, dashes and markers that stand for rankings and recipes, on pages and in figures alike.
 
-No method and no recipe is blue: blue means helpful. Colours are Okabe and Ito's set, some darkened: told apart by everyone. A dash or a marker always stands beside one.
+No method and no recipe is blue: blue means helpful. Colours are Okabe and Ito's set, some darkened: told apart by
+everyone. A dash or a marker always stands beside one.
 """
 
 #: Colours that carry meaning, the same as in assets/strip.css; a sign or a dash always stands beside them.

@@ -216,7 +216,8 @@ def study_tables(workspace: Workspace, study: Study) -> list[Markup]:
             to_html(
                 ["ranking", *numeric("AUC", "95 %", *counts)],
                 rows,
-                f"Supports by {KINDS[kind]}, {_target_counts(measured)}, K = {study.k_max}, protocol {study.protocol}; intervals are "
+                f"Supports by {KINDS[kind]}, {_target_counts(measured)}, K = {study.k_max}, "
+                f"protocol {study.protocol}; intervals are "
                 "bootstraps over targets",
             )
         )

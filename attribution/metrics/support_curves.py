@@ -151,16 +151,19 @@ def compare_pair(
     win, loss = int((left < right).sum()), int((left > right).sum())
     # Compared in whole images: as fractions, resamples that balance exactly would miss 0 by a rounding error.
     images = np.maximum(k_max - left, 0) - np.maximum(k_max - right, 0)
-    difference = images / k_max
+    means = resampled_means(images, resamples, seed) if len(both) > 1 else None
+    tail = (1 - level) / 2
     return {
         "win": win,
         "tie": len(both) - win - loss,
         "loss": loss,
         "p": float(binomtest(win, win + loss).pvalue) if win + loss else 1.0,
         "n": len(both),
-        "auc_difference": float(difference.mean()) if both else None,
-        "auc_difference_ci": bootstrap_interval(difference, level=level, resamples=resamples, seed=seed),
-        "auc_difference_p": _bootstrap_p_value(images, resamples, seed),
+        "auc_difference": float((images / k_max).mean()) if both else None,
+        "auc_difference_ci": None
+        if means is None
+        else tuple(float(end) / k_max for end in np.quantile(means, [tail, 1 - tail])),
+        "auc_difference_p": _bootstrap_p_value(images, means),
     }
 
 
@@ -213,13 +216,13 @@ def _target_areas(supports, k_max):
     return np.maximum(k_max - supports, 0) / k_max
 
 
-def _bootstrap_p_value(sample, resamples, seed):
-    """Two-sided bootstrap p of "the mean of `sample` [n] is 0"; 1 for fewer than two values."""
-    if len(sample) < 2:
+def _bootstrap_p_value(sample, means):
+    """Two-sided bootstrap p of "the mean of `sample` [n] is 0"; 1 for fewer than two values. means: those of its
+    resamples, None for fewer than two values."""
+    if means is None:
         return 1.0
-    means = resampled_means(sample, resamples, seed)
     smaller_side = min((means <= 0).sum(), (means >= 0).sum())
-    p = 2 * (smaller_side + 1) / (resamples + 1)
+    p = 2 * (smaller_side + 1) / (len(means) + 1)
     return float(min(1.0, max(p, 2.0 ** (1 - np.count_nonzero(sample)))))
 
 

@@ -5,8 +5,8 @@ from pages.ui.tables import Column, estimate, low_high
 KINDS = {"remove": "removal", "mislabel": "mislabelling", "repair": "repair"}
 CSV_KINDS = ("remove", "mislabel")
 AUC_HELP = (
-    "area under the support CDF, the share of targets flipped by k: 1 when one image is enough for every target, 0 when "
-    "none flips"
+    "area under the support CDF, the share of targets flipped by k: 1 when one image is enough for every target, 0 "
+    "when none flips"
 )
 INTERVAL_HELP = "bootstrap over targets"
 

@@ -46,8 +46,9 @@ def similarity(compared: dict, rows: dict[str, dict], model: str) -> str:
     verdict = "It is not influence: in" if apart == len(sets) else "In"
     return (
         f"{verdict} {apart} of {len(sets)} feature sets influence under a head predicts {model} better than every "
-        f"similarity, with intervals that lie apart (LDS of the least influence, {least}, {_with_interval(rows[least], 'lds', 3)}; "
-        f"of the best similarity, {best}, {_with_interval(rows[best], 'lds', 3)})."
+        f"similarity, with intervals that lie apart (LDS of the least influence, "
+        f"{least}, {_with_interval(rows[least], 'lds', 3)}; of the best similarity, {best}, "
+        f"{_with_interval(rows[best], 'lds', 3)})."
     )
 
 

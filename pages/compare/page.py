@@ -30,7 +30,10 @@ def main() -> None:
             label_visibility="collapsed",
         )
         last_target = next(reversed(st.session_state.get(state.TRAIL, [])), None)
-        report_button(ws, last_target)
+        with st.container(horizontal=True, horizontal_alignment="right", width="content", vertical_alignment="center"):
+            if tab == "Summary":
+                st.page_link("pages/data/page.py", label="Add your own scores", icon=":material/upload_file:")
+            report_button(ws, last_target)
     model_choice.draw_warning(ws)
     TABS[tab](ws)
 

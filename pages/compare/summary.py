@@ -30,7 +30,7 @@ def under_own_heads(ws: Workspace) -> dict[str, dict]:
 
 
 def _findings(ws: Workspace, report: dict | None) -> None:
-    """A line each, and the way to the user's own scores."""
+    """A line each."""
     usual: Study = chosen_study.usual(ws)
     rows = (report or {}).get("rankings", {})
     said = {
@@ -41,7 +41,6 @@ def _findings(ws: Workspace, report: dict | None) -> None:
     lines = [f"- **{name}.** {write.plain(text)}" for name, text in said.items() if text]
     if lines:
         st.markdown("\n".join(lines))
-    st.page_link("pages/data/page.py", label="Add your own scores", icon=":material/upload_file:")
 
 
 def _costs(ws: Workspace, report: dict | None) -> list[dict]:

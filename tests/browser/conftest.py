@@ -1,8 +1,8 @@
 """One server and one Chromium for all browser tests, closed after the last; a page in a fresh context for each.
 
 def test_something(open_page):
-    page = open_page("/methods?tab=supports")
-    expect(page.get_by_role("heading", name="Supports")).to_be_visible()
+    page = open_page("/compare?tab=Cost")
+    expect(page.get_by_role("heading", name="cost")).to_be_visible()
 """
 
 from pathlib import Path

@@ -1,5 +1,5 @@
-"""Compare, on the demo: every tab of Methods has its chart and its table; a disagreement leads to Explore, a training
-image to those it helps; and the report and a figure, once on disk, need nobody."""
+"""Compare, on the demo: every tab has its chart and its table, a ranking has one colour and one figure of each name; a
+disagreement leads to Debug and back, old links lead here; and the report and a figure, once on disk, need nobody."""
 
 import re
 import zlib
@@ -11,17 +11,33 @@ from playwright.sync_api import expect
 
 from tests.browser import serving
 
-TABS = {
-    "supports": "How few training images decide a prediction?",
-    "agreement": "Do the methods choose the same images?",
-    "calibration": "Do scores foretell what removing images does?",
-    "cost": "What does each ranking cost, and what is it worth?",
-    "compute": "What does more compute buy?",
-    "features": "Which features are worth having?",
-    "algorithms": "Whose influence changes with the learning algorithm?",
-    "checks": "Do the rankings stand checks whose answer is known?",
+TABS = {  # tab or topic of Advanced -> its question
+    "Summary": "Which ranking finds the images that decide what demo-cnn predicts?",
+    "Agreement": "Do the methods choose the same images?",
+    "Cost": "What does each ranking cost, and what is it worth?",
 }
-NO_CHART = ["features"]  # its pictures are rows of images
+TOPICS = {
+    "Calibration": "Do scores predict the effect of removal?",
+    "Features": "Which features are worth having?",
+    "Algorithms": "Whose influence changes with the learning algorithm?",
+    "Candidate sets": "What is a ranking worth without choosing among the target's class?",
+    "LDS and supports": "Do LDS and supports agree?",
+    "Checks": "Do the rankings stand checks whose answer is known?",
+}
+OLD_TABS = {  # of Methods -> what the address says now, and a heading
+    "supports": ("tab=Summary", "How few training images decide a prediction?"),
+    "lds": ("tab=Summary", "Is similarity influence?"),
+    "agreement": ("tab=Agreement", TABS["Agreement"]),
+    "cost": ("tab=Cost", TABS["Cost"]),
+    "compute": ("tab=Cost", "What does more compute buy?"),
+    "calibration": ("topic=Calibration", TOPICS["Calibration"]),
+    "features": ("topic=Features", TOPICS["Features"]),
+    "algorithms": ("topic=Algorithms", TOPICS["Algorithms"]),
+    "models": ("topic=Two(%20|\\+)models", "Where do two models differ?"),
+    "checks": ("topic=Checks", TOPICS["Checks"]),
+}
+NO_CHART = ["Features"]  # its pictures are rows of images
+MOST_MARKERS = 12  # of a curve
 SLOW = 30_000  # milliseconds: other trainings may keep the processor busy
 
 
@@ -44,14 +60,14 @@ def number(tile):
 
 
 def test_every_tab_has_its_chart_and_its_table(open_page, errors):
-    page = open_page("/methods")
-    for tab, question in TABS.items():
+    page = open_page("/compare")
+    for tab, question in [*TABS.items(), ("Advanced", TOPICS["Calibration"]), *TOPICS.items()]:
         page.get_by_role("radio", name=tab, exact=True).click()
         expect(page.get_by_role("heading", name=question)).to_be_visible(timeout=SLOW)
         serving.settle(page)
-        table = page.locator(".lu-table").first
-        expect(table).to_be_visible()
-        assert re.search(r"\d\.\d", table.inner_text()), f"{tab} has a table without numbers"
+        tables = page.locator(".lu-table")
+        expect(tables.first).to_be_attached()
+        assert re.search(r"\d\.\d", tables.first.text_content()), f"{tab} has a table without numbers"
         if tab in NO_CHART:
             expect(page.get_by_role("listbox").first.get_by_role("option").first).to_be_visible()
         else:
@@ -62,9 +78,93 @@ def test_every_tab_has_its_chart_and_its_table(open_page, errors):
     assert not errors
 
 
+@pytest.mark.parametrize("tab", OLD_TABS)
+def test_an_old_link_to_a_tab_of_methods(open_page, tab):
+    address, heading = OLD_TABS[tab]
+    page = open_page(f"/methods?tab={tab}")
+    expect(page.get_by_role("heading", name=heading)).to_be_visible(timeout=SLOW)
+    expect(page).to_have_url(re.compile(f"/compare\\?.*{address}"))
+
+
+def cells(page, ranking, table=0):
+    """The cells of a ranking's row in a table of the page."""
+    row = page.locator(".lu-table").nth(table).locator("tbody tr").filter(has_text=ranking).first
+    return row.locator("td").all_inner_texts()
+
+
+def test_one_name_has_one_number(open_page):
+    page = open_page("/compare?tab=Summary")
+    expect(page.get_by_role("heading", name=TABS["Summary"])).to_be_visible(timeout=SLOW)
+    auc = cells(page, "trak-10")[1]
+    heads = page.locator(".lu-table").first.locator("th").all_inner_texts()
+    assert "removal, 40 targets, default" in heads
+    cost = page.get_by_role("listitem").filter(has_text="Cost.").inner_text()
+    page.get_by_role("radio", name="Cost", exact=True).click()
+    expect(page.get_by_role("heading", name="What does more compute buy?")).to_be_visible(timeout=SLOW)
+    serving.settle(page)
+    row = cells(page, "trak-10")
+    assert auc in row and f"trak-10 took {row[2]} " in cost
+    heads = [" ".join(head.split()) for head in page.locator(".lu-table th").all_inner_texts()]
+    aucs = [head for head in heads if "AUC" in head]
+    assert aucs and all(re.search(r", \d+ targets, (default|adaptive)$", head) for head in aucs), aucs
+    assert {head for head in heads if "time" in head} == {"build time", "one-core time"}
+    variants = page.locator(".lu-table").nth(1)
+    expect(variants.get_by_text("TRAK of 10 models")).to_be_visible()
+    expect(variants.get_by_text("trak-10", exact=True)).to_have_count(0)
+
+
+def test_approximate_supports_do_not_bury_the_curves(open_page):
+    page = open_page("/compare?model=head-moco")  # 850 targets a curve
+    expect(page.get_by_role("heading", name="decide what head-moco predicts?")).to_be_visible(timeout=SLOW)
+    chart = page.locator(".js-plotly-plot").first
+    curves = chart.locator(".scatterlayer .trace")
+    expect(curves.first).to_be_visible(timeout=SLOW)
+    counts = [curve.locator(".points path").count() for curve in curves.all()]
+    assert 0 < max(counts) <= MOST_MARKERS, counts
+    page = open_page("/compare?model=demo-cnn")
+    expect(page.get_by_role("heading", name="decide what demo-cnn predicts?")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("Approximate (≈): fresh seeds changed a verdict")).to_be_visible(timeout=SLOW)
+    assert "unstable" not in page.locator("[data-testid=stMain]").inner_text()
+    serving.settle(page)
+
+
+def swatches(page):
+    """Ranking -> the backgrounds of its swatch in all tables on view."""
+    found = {}
+    for cell in page.locator(".lu-table td:has(.swatch)").all():
+        found.setdefault(cell.text_content().strip(), set()).add(cell.locator(".swatch").get_attribute("style"))
+    return found
+
+
+def test_a_ranking_has_one_swatch_and_one_name_in_every_tab(open_page):
+    page, seen = open_page("/compare"), {}
+    for tab, question in TABS.items():
+        page.get_by_role("radio", name=tab, exact=True).click()
+        expect(page.get_by_role("heading", name=question)).to_be_visible(timeout=SLOW)
+        serving.settle(page)
+        for name, styles in swatches(page).items():
+            seen.setdefault(name, set()).update(styles)
+    assert {"esvm-moco", "l2-moco", "trak-10", "random"} <= seen.keys() and "ESVM" not in seen
+    assert all(len(styles) == 1 for styles in seen.values()), seen
+
+
+def test_the_target_of_debug_is_marked_and_back_returns_to_the_tab(open_page):
+    page = open_page("/?target=9&model=demo-cnn")
+    page.get_by_role("link", name="Compare").click()
+    expect(page.get_by_text("Target 9 (")).to_be_visible(timeout=SLOW)
+    expect(page).to_have_url(re.compile("target=9"))
+    page.get_by_role("radio", name="Agreement", exact=True).click()
+    tile = page.get_by_role("listbox", name="validation images").get_by_role("option").nth(2)
+    tile.click(timeout=SLOW)
+    expect(page).to_have_url(re.compile(r"/\?.*target="), timeout=SLOW)
+    page.go_back()
+    expect(page.get_by_role("heading", name=TABS["Agreement"])).to_be_visible(timeout=SLOW)
+    expect(page).to_have_url(re.compile("tab=Agreement"))
+
+
 def test_from_a_disagreement_to_files_that_stand_alone(open_page, errors, browser, tmp_path):
-    # The methods differ on a target: Explore has its lineup.
-    page = open_page("/methods?tab=agreement")
+    # The methods differ on a target: Debug has its lineup.
+    page = open_page("/compare?tab=Agreement")
     tile = page.get_by_role("listbox", name="validation images").get_by_role("option").nth(2)
     target = number(tile)
     tile.click()
@@ -74,7 +174,7 @@ def test_from_a_disagreement_to_files_that_stand_alone(open_page, errors, browse
 
     # A training image of it, whom that helps, and one of those.
     page.get_by_role("listbox", name="best first").first.get_by_role("option").first.click()
-    expect(page.get_by_role("heading", name="Whom it helps and harms most")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("heading", name=re.compile("helps (and|or) harms most"))).to_be_visible(timeout=SLOW)
     helped = page.get_by_role("listbox", name="helps, most first").get_by_role("option")
     expect(helped.first).to_be_visible()
     tile = next(one for one in helped.all() if number(one) != target)
@@ -84,8 +184,9 @@ def test_from_a_disagreement_to_files_that_stand_alone(open_page, errors, browse
     expect(page.get_by_alt_text(f"validation image {other},")).to_be_visible()
 
     # The report of that target, from disk, without a network.
-    page.get_by_role("link", name="Methods").click()
-    expect(page.get_by_role("heading", name=TABS["agreement"])).to_be_visible(timeout=SLOW)
+    page.go_back()
+    page.go_back()
+    expect(page.get_by_role("heading", name=TABS["Agreement"])).to_be_visible(timeout=SLOW)
     with page.expect_download(timeout=SLOW) as download:
         page.get_by_role("button", name="Report").click()
     assert download.value.suggested_filename == f"report-{other}.html"

@@ -67,8 +67,8 @@ def test_a_bare_address_opens_on_a_head_and_what_is_chosen_stays(page, server):
     page.reload()
     serving.settle(page)
     expect(page.get_by_role("heading", name="models of demo-cnn")).to_be_visible()
-    page.get_by_role("link", name="Methods").click()
-    page.get_by_role("link", name="Explore").click()
+    page.get_by_role("link", name="Compare").click()
+    page.get_by_role("link", name="Debug").click()
     expect(page.get_by_role("heading", name="models of demo-cnn")).to_be_visible()
     serving.open_page(page, f"{server.url}/?target=44")  # a link that says anything is about what it was about
     expect(page.get_by_role("heading", name="models of demo-cnn")).to_be_visible()

@@ -49,7 +49,8 @@ def test_explain_a_wrong_prediction(visit):
     page = visitor.page
     visitor.click(page.get_by_role("button", name="Explain a wrong prediction"))
     expect(page.get_by_role("heading", name=re.compile(r"The model predicts (\w|-)+\. Its label is"))).to_be_visible()
-    expect(page.get_by_role("heading", name=re.compile("may have caused this error and look mislabeled"))).to_be_visible()
+    cause = re.compile("may have caused this error and look mislabeled")
+    expect(page.get_by_role("heading", name=cause)).to_be_visible()
     suspect = page.get_by_role("option", name=re.compile("training image .* labelled")).first
     visitor.click(suspect)
     drawer = page.locator(".st-key-drawer")

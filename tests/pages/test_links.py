@@ -22,7 +22,7 @@ LINKS = {
         "panel=verdict test=chosen+images ids",
         "panel=image image",
     ],
-    "compare": ["tab calibrated studied measure target", "tab=algorithms target", "tab=agreement measure"],
+    "compare": ["tab topic calibrated studied measure target", "tab=algorithms target", "tab=agreement measure"],
     "labels": ["queue step audit mode who", "step=1+Review image queue=1", "audit=corrections who"],
     "data": ["target k who", "part", "part=studies job", "part=import job"],
 }

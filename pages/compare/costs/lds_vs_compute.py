@@ -190,7 +190,8 @@ def _marker_sizes(numbers: list[int]) -> dict[int, float]:
 
 def _hover(row: dict, digits: int) -> str:
     return (
-        f"{write.escape(lds_vs_compute.label(row))}: {row['value']:.{digits}f} ({write.interval(row['interval'], digits)})<br>"
+        f"{write.escape(lds_vs_compute.label(row))}: {row['value']:.{digits}f} "
+        f"({write.interval(row['interval'], digits)})<br>"
         f"{write.seconds(row['seconds'])}, {write.byte_size(row['bytes'])}"
     )
 

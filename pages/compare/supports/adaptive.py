@@ -42,8 +42,9 @@ def draw(ws: Workspace) -> None:
     report = _report(found, theme.cache_key(ws))
     st.markdown(write.plain(reading(report)))
     tab_frame.caption(
-        f"Prefix: the first k of {_prefix_name(report)}, computed once. Recomputed order: influence computed anew at the "
-        f"refitted head after every {report['batch']} images removed. A greedy prefix is not optimal (Hu et al., arXiv "
+        f"Prefix: the first k of {_prefix_name(report)}, computed once. Recomputed order: influence computed anew at "
+        f"the refitted head after every {report['batch']} images removed. "
+        "A greedy prefix is not optimal (Hu et al., arXiv "
         "2409.18153); here the gap is measured. Both end at a k that flips, with one image fewer surviving."
     )
     tab_frame.chart(

@@ -39,7 +39,7 @@ def support_curves(study: Study, target: int | None = None) -> go.Figure:
         450,
         1.3,
         top=96,
-        legend={"entrywidth": 130, "itemsizing": "constant"},
+        legend={"entrywidth": 130},
         hovermode="closest",
         clickmode="event+select",
         dragmode="select",

@@ -62,7 +62,8 @@ def _draw(ws: Workspace, store: ResultStore, others: list[str]) -> None:
     )
     first = next(iter(by_recipe.values()))
     tab_frame.caption(
-        f"Targets are those on which the models of all of these agree. Protocol {first.protocol}, K = {first.k_max}; seeds {SEEDS[0]} "
+        f"Targets are those on which the models of all of these agree. Protocol {first.protocol}, K = {first.k_max}; "
+        f"seeds {SEEDS[0]} "
         f"to {SEEDS[-1]} for every edit, one training under a head; a ranking's order and the new labels are the same "
         "under each."
         f"{write.planted_note(ws.planted)}"

@@ -29,10 +29,11 @@ REPAIR_OUTCOMES = {
 
 
 def draw(ws: Workspace, lds: dict | None, target: int | None) -> None:
-    """Draws the curves of the study that is chosen, or the way to one. lds: the report of LDS, with "own_heads"; target: the one that is
-    marked."""
-    tab_frame.section("How few training images decide a prediction?")
-    study = chosen_study.choose(ws)
+    """Draws the curves of the study that is chosen, or the way to one. lds: the report of LDS, with "own_heads";
+    target: the one that is marked."""
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
+        tab_frame.section("How few training images decide a prediction?")
+        study = chosen_study.choose(ws)
     if not study.tables:
         _without_study(ws, study)
         return

@@ -36,8 +36,8 @@ PAIR_COLUMNS = [
 def table_html(evaluated: dict, lds: dict | None, study: Study) -> str:
     """One row a ranking: the supports of each kind, and LDS, with its noise ceiling in the last row.
 
-    evaluated: `support_report.evaluate_study` of `study`; lds: `lds.evaluate_rankings`, or None where there is none; it may have
-    "own_heads" of `lds_report.under_own_heads`."""
+    evaluated: `support_report.evaluate_study` of `study`; lds: `lds.evaluate_rankings`, or None where there is
+    none; it may have "own_heads" of `lds_report.under_own_heads`."""
     rows = {name: [ranking_cell(name)] for kind in evaluated.values() for name in kind["rankings"]}
     rows |= {name: [ranking_cell(name)] for name in (lds or {}).get("rankings", {}) if name not in rows}
     own = {name: row for name, row in (lds or {}).get("own_heads", {}).items() if name in rows}
