@@ -265,6 +265,7 @@ def test_presenting_makes_type_and_tiles_larger(browser, server):
         page.set_viewport_size({"width": 2300, "height": 1000})
         serving.open_page(page, f"{server.url}/?target=44&model=demo-cnn&present=1")
         picture = rows(page).first.locator(".pic").first
+        picture.wait_for()
         expect(picture).to_have_css("width", "84px")
         assert strip_part(page, ".title b").first.evaluate("node => parseFloat(getComputedStyle(node).fontSize)") > 18
         serving.open_page(page, f"{server.url}/?target=44&model=demo-cnn&present=0")
