@@ -31,10 +31,10 @@ def patience():
 @pytest.fixture
 def opened(page, shapes):
     """The map of target 1, by an address of an earlier version."""
-    serving.open_page(page, shapes.url + "/map?target=1")
+    page.goto(shapes.url + "/map?target=1")
     expect(page.locator(".stage canvas")).to_be_visible()
     expect(page).to_have_url(re.compile("picker=map"))
-    serving.settle(page)
+    serving.settle(page, 60)
     return page
 
 
@@ -53,7 +53,7 @@ def lassoed(opened):
 
 
 def target(page):
-    return page.get_by_label("Target", exact=True)
+    return page.get_by_label("Target", exact=True).last  # while the page is drawn anew, the old one may still be there
 
 
 def canvas(page):
@@ -132,4 +132,4 @@ def test_a_set_is_kept_under_a_name(lassoed, shapes):
 
 def test_a_set_is_asked_about_as_a_removal(lassoed):
     lassoed.get_by_role("button", name="Remove these and retrain").click()
-    expect(lassoed.get_by_label("Training images", exact=True)).to_have_value("0-59")
+    expect(lassoed.get_by_role("textbox", name=re.compile("^Training images"))).to_have_value("0-59")
