@@ -12,6 +12,13 @@ from tests.browser import serving
 IMPORTED = 120_000  # ms: a command starts, reads, checks and measures LDS
 
 
+@pytest.fixture(autouse=True)
+def patience():
+    expect.set_options(timeout=30_000)
+    yield
+    expect.set_options(timeout=5_000)
+
+
 @pytest.fixture
 def demo(tmp_path):
     """A server of the demo for one test: what it imports is nobody else's."""
