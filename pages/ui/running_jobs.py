@@ -6,6 +6,12 @@ import time
 import streamlit as st
 
 from attribution import UserError, Workspace
+from attribution.experiments.disjoint import DisjointSpec
+from attribution.experiments.paired_arms import PairedArmsSpec
+from attribution.experiments.pruning import PruningSpec
+from attribution.experiments.retrain import RetrainSpec
+from attribution.experiments.study import StudySpec
+from attribution.experiments.support import SupportSpec
 from attribution.runner import commands
 from attribution.runner.commands import Command
 from attribution.store.database import FILE
@@ -16,8 +22,8 @@ from pages.ui import job_buttons, state
 
 POLL = 2  # seconds between two looks, while something runs
 PAUSED_SECONDS = 600  # for so long a paused job stays in the chip, to be resumed
-#: verbs of jobs whose result is a verdict on one target
-OF_A_TARGET = ("retrain", "support", "disjoint")
+#: jobs whose result is a verdict on one target
+OF_A_TARGET = (RetrainSpec, SupportSpec, DisjointSpec)
 Task = Job | Command
 session = st.session_state
 
@@ -94,15 +100,14 @@ def result_address(task: Task) -> tuple[str, dict[str, str]]:
     """(folder of the page that shows what comes of a task, the parameters of its link)."""
     if isinstance(task, Command):
         return "data", {}
-    verb = task.spec["verb"]
-    if verb in OF_A_TARGET:
+    if any(kind.matches(task.spec) for kind in OF_A_TARGET):
         model = {state.MODEL: task.spec["model"]} if task.spec.get("model") else {}
         return "debug", {state.TARGET: str(task.spec["target"]), "job": str(task.id), "panel": "verdict"} | model
-    if verb == "worth":
+    if PairedArmsSpec.matches(task.spec):
         return "labels", {state.STEP: state.BENEFIT}
-    if verb == "study":
+    if StudySpec.matches(task.spec):
         return "data", {"job": str(task.id)}
-    return ("compare" if verb == "prune" else "data"), {}
+    return ("compare" if PruningSpec.matches(task.spec) else "data"), {}
 
 
 # -- what is drawn
