@@ -133,7 +133,7 @@ def test_lineup_with_its_cut_and_support(ws, store):
     assert [at for at, one in enumerate(tiles) if "cut" in one["class"]] == [1, 7]
     alts = [one["alt"] for one in read.of("img")]
     assert alts[:3] == ["validation image 0, Bar", "training image 0, Bar", "training image 6, Bar"]
-    assert read.text.count("▲ 4") == 1 and "none up to 20" in read.text
+    assert read.text.count("▲ 4") == 1 and "no flip within 20" in read.text
     assert "k = 4" in Read(report.build_report(ws, store, 0, rows)).text  # the support, where nobody says where to cut
     harmful = Read(report.build_report(ws, store, 0, lineup_rows(ws, 0, ["trak-10"], 4, "harmful")))
     assert "≠ Box <b>" in harmful.text and "− against Bar" in harmful.text
