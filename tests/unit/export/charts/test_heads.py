@@ -36,10 +36,10 @@ def test_the_orders(seen, store):
     adaptive_supports.save(seen, found, {"made": "2026-01-02", "command": "by hand"})
     drawn = charts.chart(seen, store, "adaptive-supports")
     curves = adaptive_supports.curves(found)
-    assert [series.name for series in drawn.panels[0].series] == ["prefix", "adaptive"]
-    for series in drawn.panels[0].series:
-        assert series.y == curves[series.name]["share"] and len(series.x) == 21
-        assert series.band[1:] == (curves[series.name]["low"], curves[series.name]["high"])
+    assert [series.name for series in drawn.panels[0].series] == ["prefix", "recomputed order"]
+    for order, series in zip(adaptive_supports.ORDERS, drawn.panels[0].series):
+        assert series.y == curves[order]["share"] and len(series.x) == 21
+        assert series.band[1:] == (curves[order]["low"], curves[order]["high"])
     assert "made 2026-01-02 by by hand" in drawn.caption and "no seed" in drawn.caption
 
 
