@@ -81,7 +81,7 @@ def draw_filters(ws: Workspace) -> tuple[np.ndarray, int]:
             st.toggle("Filters", key=state.FILTERS_OPEN)
         count = st.container(horizontal=True, vertical_alignment="center", gap="small", width="content")
         with st.container(horizontal=True, vertical_alignment="center", gap="small", key="picker-way", width="content"):
-            number = st.container(width=175, key="picker-target")
+            number = st.container(width=225 if state.presenting() else 175, key="picker-target")
             buttons = st.container(horizontal=True, gap="xsmall", width="content")
             start.draw_button()
     filters = picker_filters.draw(ws, _ranked(ws, theme.cache_key(ws)))

@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
@@ -15,22 +16,21 @@ CNN = "model=demo-cnn"
 #: file -> (address, color scheme, width, height)
 PICTURES = {
     README: (f"/?{CNN}", "light", 1280, 900),
-    "docs/pages/debug.png": (f"/?{CNN}&panel=verdict", "light", 1280, 900),
-    "docs/pages/debug-dark.png": ("/?model=head-moco&target=5", "dark", 1280, 900),
-    "docs/pages/wrong.png": ("/?model=head-moco&show=wrong&target=3", "light", 1280, 900),
-    "docs/pages/map.png": (f"/?{CNN}&picker=map", "dark", 1280, 900),
-    "docs/pages/labels.png": ("/labels", "light", 1280, 900),
-    "docs/pages/labels-dark.png": ("/labels?mode=wall", "dark", 1280, 900),
-    "docs/pages/compare.png": (f"/compare?{CNN}", "light", 1280, 900),
-    "docs/pages/compare-dark.png": (f"/compare?{CNN}&tab=Cost", "dark", 1280, 900),
-    "docs/pages/data.png": ("/data?part=import", "light", 1280, 900),
-    "docs/pages/data-dark.png": ("/data?part=models", "dark", 1280, 900),
-    "docs/pages/present.png": ("/?present=1&model=head-moco", "light", 1920, 1080),
-    "docs/pages/debug-390.png": (f"/?{CNN}&target=88", "light", 390, 844),
-    "docs/pages/labels-390.png": ("/labels", "light", 390, 844),
-    "docs/pages/debug-200.png": (f"/?{CNN}&target=88", "light", 640, 450),
+    "docs/pages/debug.webp": (f"/?{CNN}&panel=verdict", "light", 1280, 900),
+    "docs/pages/debug-dark.webp": ("/?model=head-moco&target=5", "dark", 1280, 900),
+    "docs/pages/wrong.webp": ("/?model=head-moco&show=wrong&target=3", "light", 1280, 900),
+    "docs/pages/map.webp": (f"/?{CNN}&picker=map", "dark", 1280, 900),
+    "docs/pages/labels.webp": ("/labels", "light", 1280, 900),
+    "docs/pages/labels-dark.webp": ("/labels?mode=wall", "dark", 1280, 900),
+    "docs/pages/compare.webp": (f"/compare?{CNN}", "light", 1280, 900),
+    "docs/pages/compare-dark.webp": (f"/compare?{CNN}&tab=Cost", "dark", 1280, 900),
+    "docs/pages/data.webp": ("/data?part=import", "light", 1280, 900),
+    "docs/pages/data-dark.webp": ("/data?part=models", "dark", 1280, 900),
+    "docs/pages/present.webp": ("/?present=1&model=head-moco", "light", 1920, 1080),
+    "docs/pages/debug-390.webp": (f"/?{CNN}&target=88", "light", 390, 844),
+    "docs/pages/labels-390.webp": ("/labels", "light", 390, 844),
+    "docs/pages/debug-200.webp": (f"/?{CNN}&target=88", "light", 640, 450),
 }
-COLOURS = 96  # of a picture: the repository is to stay small
 
 
 def main(names: list[str]) -> None:
@@ -51,10 +51,10 @@ def take(browser, url: str, file: Path, scheme: str, width: int, height: int) ->
     page.mouse.move(0, 0)
     page.wait_for_timeout(500)
     file.parent.mkdir(exist_ok=True)
-    page.screenshot(path=file)
+    content = page.screenshot()
     page.context.close()
-    with Image.open(file) as picture:
-        picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(file, optimize=True)
+    with Image.open(BytesIO(content)) as picture:
+        picture.convert("RGB").save(file, **({"lossless": True} if file.suffix == ".webp" else {"optimize": True}))
     print(file.relative_to(serving.ROOT), file.stat().st_size)
 
 
