@@ -12,6 +12,7 @@ from pages.ui import browser_history, glossary, installation, model_choice, runn
 # folder of pages/ and path -> the room's name; the first is the front page: links to it are /?...
 ROOMS = {"debug": "Debug", "labels": "Clean labels", "compare": "Compare", "data": "Data & jobs"}
 FOLDER = Path(__file__).parent / "pages"
+OWN_HEADING = ("", "data")  # rooms that draw a heading of their own first
 
 st.set_page_config(page_title="Lineup", page_icon=str(theme.LOGO), layout="wide")
 theme.apply_theme()
@@ -36,6 +37,8 @@ try:
     running_jobs.draw(theme.opened_workspace(), page.url_path)
     model_choice.draw(theme.opened_workspace())
     installation.draw()
+    if page.url_path not in OWN_HEADING:
+        theme.draw_hidden_heading(page.title)
     page.run()
     glossary.draw(page.url_path or "debug")
     theme.freeze_gc(page.url_path)

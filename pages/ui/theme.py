@@ -107,6 +107,11 @@ def _workspace_path() -> str:
     return os.environ.get("LINEUP_WORKSPACE") or str(DEMO)
 
 
+def draw_hidden_heading(title: str) -> None:
+    """The room's name as its first heading, for those who cannot see which one is lit in the header."""
+    st.html(f'<h1 class="lu-hidden">{write.escape(title)}</h1>')
+
+
 def stop_with_error(error: UserError) -> None:
     """Shows the error and stops the page."""
     st.error(write.sentence(error), icon=":material/error:")
