@@ -60,7 +60,6 @@ TESTED_ELSEWHERE = {
     "runner/executors/base.py": "runner/executors/test_local.py",
     "runner/executors/worker.py": "runner/executors/test_local.py",
     # questions: one file holds what is true of every one, one what a job of each does
-    "experiments/estimate.py": "experiments/test_study_progress.py",
     "experiments/halves.py": "experiments/test_jobs.py",
     "experiments/retrain.py": "experiments/test_jobs.py",
     "experiments/study.py": "experiments/test_jobs.py",
@@ -87,7 +86,6 @@ TESTED_ELSEWHERE = {
     "training/recipes/resnet9.py": "training/recipes/test_recipes.py",
     "training/recipes/resnet9_datamodels.py": "training/recipes/test_recipes.py",
     # figures that a report, page or workspace shows: tested where they come together
-    "export/palette.py": "export/charts/test_stored.py",
     "export/report_html.py": "export/test_report.py",
     "workspace/base_models.py": "workspace/test_workspace.py",
     "workspace/provenance.py": "evaluation/test_calibration.py",

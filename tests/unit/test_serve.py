@@ -167,12 +167,19 @@ def test_a_server_lets_in_who_has_the_link(server):
     refused = ask(server, "/")
     assert refused.status == 403 and "Open the link that Lineup printed" in refused.text
     assert ask(server, "/_stcore/health").status == 200
-    for path in ("/_stcore/host-config", "/static/", "/media/x", "/component/x", "/_stcore/metrics", "/audit?token=no"):
+    for path in (
+        "/_stcore/host-config",
+        "/static/",
+        "/media/x",
+        "/component/x",
+        "/_stcore/metrics",
+        "/labels?token=no",
+    ):
         assert ask(server, path).status == 403
-    answer = ask(server, f"/audit?image=3&token={serving.TOKEN}")
-    assert (answer.status, answer.headers["location"]) == (303, "/audit?image=3")
+    answer = ask(server, f"/labels?image=3&token={serving.TOKEN}")
+    assert (answer.status, answer.headers["location"]) == (303, "/labels?image=3")
     cookie = answer.headers["set-cookie"].partition(";")[0]
-    assert "<title>Streamlit" in ask(server, "/audit?image=3", Cookie=cookie).text
+    assert "<title>Streamlit" in ask(server, "/labels?image=3", Cookie=cookie).text
     assert ask(server, "/_stcore/host-config", Cookie=cookie, Origin="http://elsewhere.org").status == 403
 
 

@@ -49,8 +49,8 @@ def test_cancel_stops_it(ws):
     number = commands.start_command(ws, ["runner", "--idle", "120"])
     pid = running(ws, number)
     commands.cancel_command(ws, number)
-    assert ended(ws, number, 5).state == "cancelled"
-    deadline = time.monotonic() + 5
+    assert ended(ws, number, 20).state == "cancelled"
+    deadline = time.monotonic() + 20
     while psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not is_locked(commands._commands_folder(ws) / str(number))
