@@ -162,7 +162,7 @@ def test_a_verdict_stands_after_a_reload_and_in_another_tab(debug, shapes, known
 
 def test_escape_and_the_button_close_it(debug, known):
     page = debug("/?target=3&k=2&rankings=trak-10&panel=history")
-    expect(drawer(page).get_by_role("heading", name="Jobs of this target")).to_be_visible()
+    expect(page.get_by_role("dialog", name="History")).to_be_visible()  # from now on keys are listened to
     page.keyboard.press("Escape")
     expect(drawer(page)).to_have_count(0)
     expect(page).not_to_have_url(re.compile("panel="))

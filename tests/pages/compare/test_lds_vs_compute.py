@@ -103,7 +103,7 @@ def test_supports_beside_lds():
     assert (
         html.count("<b>0.25</b>") == 1
         and "AUC: removal,<br>3 targets, adaptive" in html
-        and "TRAK of 10 models" in html
+        and "TRAK of 2 models" in html
     )
     rows = list(csv.DictReader(io.StringIO(drawn.to_csv(ANSWER, supports))))
     assert [one["remove_auc"] for one in rows] == ["", "0.25", "", "", ""][: len(rows)]
