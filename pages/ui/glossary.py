@@ -37,7 +37,7 @@ ROOMS = {
         "suspicion",
         "suggestion",
         "evidence",
-        "out-of-sample probabilities",
+        "held-out predictions (out-of-sample probabilities)",
         "review queue",
         "random control (of a queue)",
         "decision",

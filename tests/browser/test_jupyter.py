@@ -91,8 +91,8 @@ def test_by_the_proxy_all_of_it_works(page, lab, tmp_path):
     expect(page.locator(PICTURE)).to_be_hidden()
     # what a head says at the cut comes from a route of the server's own
     expect(frame.locator(".live").first).to_contain_text("without", timeout=60_000)
-    frame.get_by_role("link", name="Workspace").click()
-    expect(frame.get_by_role("heading", name="tiny").first).to_be_visible(timeout=60_000)
+    frame.get_by_role("link", name="Data & jobs").click()
+    expect(frame.get_by_role("heading", name="Data & jobs: tiny").first).to_be_visible(timeout=60_000)
 
 
 def test_without_a_proxy_it_is_shown_until_it_ends(page, lab, tmp_path):

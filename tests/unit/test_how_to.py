@@ -26,7 +26,7 @@ PYTEST = "python -m pytest "
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory) -> dict[str, str]:
     """What the commands of each page print, by page, in one copy of the tree in which all pages are followed. The tests
-    of all pages run at once, under "tests". scores.csv, which a page imports, has the scores of trak-10."""
+    of all pages run at once, under "tests". scores.csv and scores.tsv, which pages import, have the scores of trak-10."""
     folder = tmp_path_factory.mktemp("how_to")
     tree = folder / "tree"
     shutil.copytree(ROOT / "attribution", tree / "attribution")
@@ -35,7 +35,9 @@ def printed(tmp_path_factory) -> dict[str, str]:
         shutil.copy(ROOT / name, tree / name)
     (tree / "assets").symlink_to(ROOT / "assets")
     workspace = tiny.write(folder / "tiny")
-    np.savetxt(tree / "scores.csv", np.load(workspace.path / "rankings" / "trak-10" / "scores.npy"), delimiter=",")
+    scores = np.load(workspace.path / "rankings" / "trak-10" / "scores.npy")
+    np.savetxt(tree / "scores.csv", scores, delimiter=",")
+    np.savetxt(tree / "scores.tsv", scores, delimiter="\t")
     environment = {
         **{name: value for name, value in os.environ.items() if name != "LINEUP_REQUIRE_BROWSER"},
         "LINEUP_WORKSPACE": str(workspace.path),

@@ -101,9 +101,7 @@ def test_supports_beside_lds():
     assert list(second[0].error_y.array) == pytest.approx([0.15])
     html = drawn.table_html(ANSWER, supports)
     assert (
-        html.count("<b>0.25</b>") == 1
-        and "AUC: removal,<br>3 targets, adaptive" in html
-        and "TRAK of 2 models" in html
+        html.count("<b>0.25</b>") == 1 and "AUC: removal,<br>3 targets, adaptive" in html and "TRAK of 2 models" in html
     )
     rows = list(csv.DictReader(io.StringIO(drawn.to_csv(ANSWER, supports))))
     assert [one["remove_auc"] for one in rows] == ["", "0.25", "", "", ""][: len(rows)]
