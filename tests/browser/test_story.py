@@ -118,6 +118,6 @@ def test_a_deep_link_is_the_first_request_of_a_fresh_server(browser, ws, tmp_pat
         page.goto(fresh.url + path)
         expect(page.get_by_role("heading", name=heading)).to_be_visible(timeout=60_000)
         expect(page.get_by_text("Page not found")).to_have_count(0)
-        expect(page.get_by_role("link", name="Explore").first).to_be_visible()  # app.py ran: there is navigation
+        expect(page.get_by_role("link", name="Debug").first).to_be_visible()  # app.py ran: there is navigation
         expect(page.locator("[data-testid=stException]")).to_have_count(0)
         page.context.close()

@@ -14,7 +14,7 @@ class Visitor:
     """A first visit to the demo, without any network but the server's own; counts clicks."""
 
     def __init__(self, browser, server, address: str = "/"):
-        self.page = serving.new_page(browser)
+        self.page = serving.new_page(browser, first_visit=True)
         self.page.set_viewport_size({"width": 1280, "height": 900})
         self.clicks, self.strangers = 0, []
         self.page.on("request", lambda asked: self._note(asked.url, server.url))

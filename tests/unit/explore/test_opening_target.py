@@ -4,7 +4,9 @@ import shutil
 
 import pandas as pd
 
+from attribution import UserError, Workspace
 from attribution.experiments import support_table
+from attribution.explore import opening_target as opening
 from attribution.explore.opening_target import OpeningTarget, opening_target, support_votes
 
 
@@ -86,3 +88,12 @@ def test_nothing_to_tell(ws):
 def test_without_base_models_there_is_nothing_to_tell(ws):
     shutil.rmtree(ws.path / "base")
     assert len(support_table.load_support_table(ws)) and opening_target(ws) is None
+
+
+def test_where_nothing_can_be_trained_the_demo_opens_on_the_same_target(monkeypatch):
+    def refuse(*asked):
+        raise UserError("this needs torch")
+
+    monkeypatch.setattr(opening, "retrain_spec", refuse)
+    first = opening_target(Workspace.open())
+    assert (first.target, first.ranking, first.k) == (88, "datamodels-2k", 16)
