@@ -51,7 +51,7 @@ def test_explain_a_wrong_prediction(visit):
     expect(page.get_by_role("heading", name=re.compile(r"The model predicts (\w|-)+\. Its label is"))).to_be_visible()
     cause = re.compile("may have caused this error and look mislabeled")
     expect(page.get_by_role("heading", name=cause)).to_be_visible()
-    suspect = page.get_by_role("option", name=re.compile("training image .* labelled")).first
+    suspect = page.get_by_role("listbox", name=re.compile("^suspects")).get_by_role("option").first
     visitor.click(suspect)
     drawer = page.locator(".st-key-drawer")
     expect(drawer.get_by_role("button", name=re.compile("Send to review"))).to_be_visible()

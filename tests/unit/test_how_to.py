@@ -26,7 +26,7 @@ PYTEST = "python -m pytest "
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory) -> dict[str, str]:
     """What the commands of each page print, by page, in one copy of the tree in which all pages are followed. The tests
-    of all pages run at once, under "tests". scores.csv and scores.tsv, which pages import, have the scores of trak-10."""
+    of all pages run at once, under "tests". scores.csv and scores.tsv, which pages import, have trak-10's scores."""
     folder = tmp_path_factory.mktemp("how_to")
     tree = folder / "tree"
     shutil.copytree(ROOT / "attribution", tree / "attribution")
