@@ -88,6 +88,7 @@ def test_an_old_link_to_a_tab_of_methods(open_page, tab):
 def cells(page, ranking, table=0):
     """The cells of a ranking's row in a table of the page."""
     row = page.locator(".lu-table").nth(table).locator("tbody tr").filter(has_text=ranking).first
+    expect(row).to_be_visible(timeout=SLOW)
     return row.locator("td").all_inner_texts()
 
 
@@ -182,20 +183,23 @@ def test_from_a_disagreement_to_files_that_stand_alone(open_page, errors, browse
     expect(goal).to_have_value(other, timeout=SLOW)
     expect(page.get_by_alt_text(f"validation image {other},")).to_be_visible()
 
-    # The report of that target, from disk, without a network.
+    # Back over the target before to the tab: its report of the target looked at last, from disk, without a network.
+    serving.settle(page)
     page.go_back()
+    expect(goal).to_have_value(target, timeout=SLOW)
+    serving.settle(page)
     page.go_back()
     expect(page.get_by_role("heading", name=TABS["Agreement"])).to_be_visible(timeout=SLOW)
     with page.expect_download(timeout=SLOW) as download:
         page.get_by_role("button", name="Report").click()
-    assert download.value.suggested_filename == f"report-{other}.html"
+    assert download.value.suggested_filename == f"report-{target}.html"
     download.value.save_as(tmp_path / "report.html")
     context = browser.new_context(offline=True)
     asked = []
     report = context.new_page()
     report.on("request", lambda one: asked.append(one.url))
     report.goto((tmp_path / "report.html").as_uri())
-    picture = report.get_by_alt_text(re.compile(f"^validation image {other},"))
+    picture = report.get_by_alt_text(re.compile(f"^validation image {target},"))
     expect(picture).to_be_visible()
     assert picture.evaluate("image => image.naturalWidth") > 0
     expect(report.locator("figure svg").first).to_be_visible()
