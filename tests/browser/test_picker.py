@@ -34,7 +34,8 @@ def visitor(browser, shapes):
     """The page of a browser that was never here, at the bare address."""
     page = serving.new_page(browser, first_visit=True)
     page.goto(shapes.url)
-    expect(panel(page)).to_be_visible()
+    expect(panel(page)).to_be_visible(timeout=30_000)
+    page.wait_for_function("document.cookie.includes('=seen')", timeout=30_000)  # the matrix is drawn, too
     serving.settle(page)
     yield page
     page.context.close()
