@@ -42,7 +42,7 @@ def _follow_old_link() -> None:
     """An address with the tab's name of an earlier version is written anew, and the page runs again: Streamlit reads
     the address as it was when the run began."""
     now = dict(st.query_params)
-    changed = {name: value for name, value in compare_parameters(now).items() if now.get(name) != value}
+    changed = {name: value for name, value in compare_parameters(list(now.items())) if now.get(name) != value}
     for name, value in changed.items():
         st.query_params[name] = value
     if changed:

@@ -13,7 +13,6 @@ from pages.ui import cli_command, measurement, state, theme
 from pages.ui import format as write
 
 POLL = "0.5s"
-NO_ANSWER = {"index": None}
 #: formats whose files say themselves what a positive score means, or have an order alone
 SAY_THE_SIGN = ("traker", "datamodels", "datamodels-store", "feldman-zhang", "topk", "bergson")
 #: what a file may leave open, as the command line and as the page say it

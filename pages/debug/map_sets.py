@@ -99,7 +99,10 @@ def _draw_buttons(ws: Workspace, train: np.ndarray, val: np.ndarray) -> None:
     if detectors.names(ws) and st.button(
         "Review in Clean labels", key="set to audit", icon=":material/policy:", disabled=not few, help=why
     ):
-        audit_queue.make_and_open(ws, images=train.tolist())
+        if kept := session.get("open a set"):
+            audit_queue.open_set(ws, train, kept)
+        else:
+            audit_queue.make_and_open(ws, images=train.tolist())
     if ws.has_base:
         st.button(
             "Remove these and retrain…",

@@ -8,7 +8,7 @@ import streamlit as st
 from attribution import Workspace
 from attribution.explore.lineup import LineupRow, lineup_rows
 from attribution.explore.opening_target import OpeningTarget
-from pages.debug import lineup_view, row_picker, target_picker
+from pages.debug import lineup_view, retraining, row_picker
 from pages.debug.lineup_view import Choice
 from pages.ui import sprite_sheet, state, theme
 from pages.ui.tile_strip import strip
@@ -96,7 +96,7 @@ def draw_cut(
     names = choice.rankings
     if session.get(state.CUT_RANKING) not in names:
         session[state.CUT_RANKING] = first.ranking if first and first.ranking in names else names[0]
-    k = st.number_input("Top", 1, target_picker.K_MAX, key=state.K, bind="query-params", width=110)
+    k = st.number_input("Top", 1, retraining.K_MAX, key=state.K, bind="query-params", width=110)
     ranking = st.selectbox("of", names, key=state.CUT_RANKING, bind="query-params", width=150)
     if not ws.has_base:
         with st.popover("Retrain without these"):
@@ -129,7 +129,7 @@ def draw_strip(
         {int(image): place for place, image in enumerate(shown)},
         k=k,
         shown=choice.shown,
-        cut_max=target_picker.K_MAX,
+        cut_max=retraining.K_MAX,
         chosen=cut_ranking,
         selected=image,
         supports=supports,
@@ -146,4 +146,4 @@ def _cut_row(row_id: str) -> None:
 
 
 def _move_cut(k: int) -> None:
-    session[state.K] = max(1, min(target_picker.K_MAX, int(k)))
+    session[state.K] = max(1, min(retraining.K_MAX, int(k)))

@@ -9,7 +9,7 @@ from attribution import UserError, Workspace
 from attribution.explore.opening_target import OpeningTarget
 from attribution.explore.targets import previous_and_next, ranked_targets
 from attribution.inputs.limits import shortened
-from pages.debug import hint, map_view, picker_filters, start
+from pages.debug import hint, map_view, picker_filters, retraining, start
 from pages.debug.picker_filters import Filters
 from pages.ui import format as write
 from pages.ui import link, sprite_sheet, state, theme
@@ -18,7 +18,6 @@ from pages.ui.tile_strip import strip
 
 PAGE_SIZE = 60
 TRAIL = 20  # targets looked at that are listed
-K_MAX = 128
 VIEWS = ("strip", "wall", "map")
 #: What a link can ask for that only base models can answer; None: any value.
 NEEDS_BASE_MODELS = {
@@ -43,7 +42,7 @@ def restore(ws: Workspace, first: OpeningTarget | None) -> None:
     }
     if first and state.CUT_RANKING not in (*state_of, *params):
         state_of[state.CUT_RANKING] = first.ranking
-    errors = state.restore(values, {state.TARGET: ws.check_target, state.K: link.check_k(K_MAX)}, params)
+    errors = state.restore(values, {state.TARGET: ws.check_target, state.K: link.check_k(retraining.K_MAX)}, params)
     if state.RANKINGS not in state_of:
         errors += [
             f"no ranking {shortened(name)!r} here; there is {', '.join(ws.rankings())}"

@@ -9,7 +9,7 @@ from attribution import Workspace
 from attribution.audit import detectors, faults, review_queue
 from attribution.audit.decision_log import DecisionLog, Queue
 from attribution.inputs.limits import read_whole, shortened
-from pages.labels import corrections, decision_cache, gain, new_queue, review_component, words
+from pages.labels import corrections, decision_cache, gain, new_queue, review_component
 from pages.ui import audit_queue, link, measurement, old_links, state, theme
 from pages.ui import format as write
 
@@ -53,7 +53,6 @@ def _draw_audit(ws: Workspace, log: DecisionLog) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="steps"):
         step = _step_control()
         who = _name_input()
-        words.draw(ws)
     if step == REVIEW:
         with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
             number, mode, per = _review_controls(ws, by_number, rows[0].number)

@@ -82,5 +82,5 @@ def report_button(ws: Workspace, target: int | None, **options) -> None:
         key="report",
         icon=":material/description:",
         help=f"One HTML file that opens anywhere: the lineup{about}, every verdict on it, curves and "
-        "tables of Methods, and where all of it comes from.",
+        "tables of Compare, and where all of it comes from.",
     )

@@ -43,6 +43,7 @@ ROOMS = {
         "decision",
         "conflict",
         "gain",
+        "planted error",
     ),
     "compare": (
         "method",

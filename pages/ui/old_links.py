@@ -34,9 +34,10 @@ COMPARE_TABS = {
 }
 
 
-def compare_parameters(parameters: dict[str, str]) -> dict[str, str]:
-    """The parameters of Compare that show what these showed, with an old tab's name in its new form."""
-    return {**parameters, **COMPARE_TABS.get(parameters.get("tab", ""), {})}
+def compare_parameters(pairs: Pairs) -> Pairs:
+    """The parameters of Compare that show what these showed: the ten tabs of Methods are in four, and in topics of the
+    last."""
+    return [new for name, value in pairs for new in _tab(name, value)]
 
 
 def new_address(path: str, query: str) -> str | None:
@@ -76,8 +77,7 @@ def _brittleness(pairs: Pairs) -> tuple[str, Pairs]:
 
 
 def _methods(pairs: Pairs) -> tuple[str, Pairs]:
-    """Its ten tabs are in four, and in topics of the last."""
-    return "compare", [new for name, value in pairs for new in _tab(name, value)]
+    return "compare", compare_parameters(pairs)
 
 
 def _tab(name: str, value: str) -> Pairs:

@@ -36,9 +36,8 @@ def scale(ws: Workspace, side: int = SIDE) -> int:
 
 
 def _published(ws: Workspace, split: str, ids, shrink: int) -> dict:
-    packed = np.asarray(
-        [int(i) for i in ids], np.int64
-    ).tobytes()  # Streamlit hashes it at once, and a list item by item
+    # bytes, which Streamlit hashes at once, and a list item by item
+    packed = np.asarray([int(i) for i in ids], np.int64).tobytes()
     asked = (ws, ws.fingerprint, split, packed, shrink, PICTURES.is_served)
     drawn = _sheet(*asked)
     if PICTURES.is_served and PICTURES.read(drawn["url"]) is None:  # others took its place

@@ -35,7 +35,6 @@ DOOR = "door of the start panel"  # the page that it leads to, once
 HINT = "first hint"  # the same of the three-step hint
 TILES = "tiles"
 SCORES = "scores"
-IMAGE = "image"  # the training image whose card is open
 PLANTED = "planted"
 TRAIL = "trail"  # targets looked at, oldest first
 SUSPECTS = "suspects of a wrong prediction"

@@ -1,4 +1,4 @@
-"""The tile strip: rows of image tiles. Explore's rows, its wall of targets and every preview are drawn with it.
+"""The tile strip: rows of image tiles. Debug's rows, its wall of targets and every preview are drawn with it.
 
 `strip(key, data, on_pick, on_row, on_cut)` draws `data`, a dict:
 

@@ -103,7 +103,3 @@ def test_a_named_set_is_a_queue_of_that_name(ws, log, monkeypatch):
 
 def page_options():
     return run().selectbox(key=state.QUEUE).options
-
-
-def test_the_terms_are_explained(ws):
-    assert "Suspicion" in words(run()) and "Planted error" in words(run())
