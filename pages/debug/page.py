@@ -32,6 +32,8 @@ session = st.session_state
 def main() -> None:
     """Draws the page."""
     ws = theme.workspace()
+    # The drawer's place comes first: at the end, what appears above would move it and show it twice for a moment.
+    drawer_place = st.container(key="drawer-place")
     first = _opening_target(ws, theme.cache_key(ws))
     if ws.has_base:
         question.restore(ws)
@@ -47,7 +49,7 @@ def main() -> None:
         line = st.container()
         copies.draw(ws, target, on_image=drawer.select_image)
         error = st.container(key="error") if suspects.are_sought(ws, target) else None
-        _draw_lineup(ws, target, supports, first, line)
+        _draw_lineup(ws, target, supports, first, line, drawer_place)
         if error:  # last: the rows never wait for it
             with error:
                 suspects.draw(ws, target, on_pick=lambda image: _pick(ws, image))
@@ -59,7 +61,7 @@ def _opening_target(_ws, cache_key: str) -> OpeningTarget | None:
     return opening_target(_ws)
 
 
-def _draw_lineup(ws: Workspace, target: int, supports: dict, first: OpeningTarget | None, line) -> None:
+def _draw_lineup(ws: Workspace, target: int, supports: dict, first: OpeningTarget | None, line, drawer_place) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         choice = rows.draw_controls(ws, target)
         bar = st.container(horizontal=True, vertical_alignment="bottom", gap="small", width="content")
@@ -98,7 +100,8 @@ def _draw_lineup(ws: Workspace, target: int, supports: dict, first: OpeningTarge
         on_pick=lambda image: _pick(ws, image),
     )
     export.draw(ws, target, loaded, choice, k, cut_ranking)
-    _draw_drawer(ws, target, cut, loaded, planted)
+    with drawer_place:
+        _draw_drawer(ws, target, cut, loaded, planted)
 
 
 def _draw_line(ws: Workspace, target: int, supports: dict, ranking: str, cut: retraining.Cut, line) -> None:

@@ -167,6 +167,8 @@ def test_escape_and_the_button_close_it(debug, known):
     expect(drawer(page)).to_have_count(0)
     expect(page).not_to_have_url(re.compile("panel="))
     page.get_by_role("button", name="History").click()
+    expect(drawer(page)).to_be_visible()
+    serving.settle(page)
     drawer(page).get_by_role("button", name="Close").click()
     expect(drawer(page)).to_have_count(0)
 

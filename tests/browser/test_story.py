@@ -78,6 +78,7 @@ def test_from_the_first_picture_to_a_verdict(page, shapes):
     visible(page, re.compile("Job 2 was cancelled")).to_be_visible(timeout=TRAINED)
 
     # The first is opened again from the history.
+    serving.settle(page, 60)  # while a run goes on, the drawer of the run before may still stand beside the new one
     page.get_by_role("radio", name="History").click()
     expect(page.locator(".lu-job").first).to_contain_text("cancelled")
     page.get_by_role("button", name="1", exact=True).click()
