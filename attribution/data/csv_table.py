@@ -15,6 +15,7 @@ import numpy as np
 from attribution.data import DataSet, splits
 from attribution.data.encoded import check_root, split_data
 from attribution.data.folder_layout import SUFFIXES
+from attribution.data.foreign import split_csv_line
 from attribution.data.labels import number_classes
 from attribution.data.picture_files import PictureFiles, add_endings, place_files
 from attribution.data.picture_files import reopen_images as reopen_images
@@ -273,7 +274,7 @@ def _find_columns(file: Path, header: str) -> tuple[tuple[int, int, int | None],
         raise UserError(f"{file} has a first line of {len(header):,} letters; name the columns there, path and label")
     missing = []
     for delimiter in sorted(DELIMITERS, key=header.count, reverse=True):
-        cells = next(csv.reader([header], delimiter=delimiter), [])
+        cells = split_csv_line(file, header, delimiter)
         names = [re.sub(r"[\W_]+", "", cell).casefold() for cell in cells]
         image, label, split = (
             next((names.index(name) for name in known if name in names), None)

@@ -4,6 +4,7 @@ to far more than it takes on the disk.
 Every file that a person names, or that lies in a folder that a person names, is opened through one of these.
 """
 
+import csv
 import io
 import os
 import stat
@@ -67,6 +68,16 @@ def check_name(path: Path | str) -> None:
     """Raises UserError where the path holds bytes that are no UTF-8, which no table of ours can hold."""
     if printable(str(path)) != str(path):
         raise UserError(f"{printable(str(path))} has a name that is no UTF-8, as of an old archive; rename it")
+
+
+def split_csv_line(path: Path | str, line: str, delimiter: str = ",") -> list[str]:
+    """The cells of one line of the file at `path`; none of an empty one. Raises UserError where it is no CSV."""
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error as error:
+        raise UserError(
+            f"{path} has a first line that is no CSV ({str(error).split(' - ')[0][:100]}); save the table as CSV again"
+        ) from None
 
 
 def open_file(path: Path | str, at_most: int | None = None) -> BinaryIO:

@@ -43,6 +43,8 @@ ALL = [
     Golden("tensor", "tensors/captum.pt", "captum", HELPFUL),
     Golden("tensor", "tensors/captum.npy", "captum", HELPFUL),
     Golden("tensor", "tensors/captum.safetensors", "captum", HELPFUL),
+    Golden("csv", "csv/matrix.csv", "captum", HELPFUL),
+    Golden("csv", "csv/pairs.csv", "captum", HELPFUL),
     Golden("tensor", "quanda", "quanda", HELPFUL),
 ]
 STORE = Golden("datamodels-store", "datamodels_store", "datamodels")

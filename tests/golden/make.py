@@ -161,6 +161,14 @@ def make_captum(train, val, model, folder: Path) -> None:
     torch.save(scores, new("tensors") / "captum.pt")
     np.save(HERE / "tensors" / "captum.npy", scores.numpy())
     save_file({"influence": scores.contiguous()}, HERE / "tensors" / "captum.safetensors")
+    write_as_csv(scores.numpy(), new("csv"))
+
+
+def write_as_csv(scores: np.ndarray, folder: Path) -> None:
+    """The scores [n_val, n_train] as a matrix, and as a table with a row for each pair."""
+    np.savetxt(folder / "matrix.csv", scores, delimiter=",", fmt="%.9g")
+    rows = [f"{target},{train},{score:.9g}\n" for (target, train), score in np.ndenumerate(scores)]
+    (folder / "pairs.csv").write_text("".join(["target,train,score\n", *rows]))
 
 
 def make_quanda(train, val, model, folder: Path) -> None:

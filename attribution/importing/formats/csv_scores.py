@@ -9,12 +9,11 @@ images] or its transpose, as numpy.savetxt writes it with a comma; or a table wi
 A table is read as Lineup's own Parquet is, see `parquet`.
 """
 
-import csv
 from pathlib import Path
 
 import numpy as np
 
-from attribution.data.foreign import check_file, open_file
+from attribution.data.foreign import check_file, open_file, split_csv_line
 from attribution.errors import UserError
 from attribution.importing.formats import DataSetSizes, Declaration, ForeignRanking, parquet
 from attribution.importing.formats.arrays import FileArray, names_text
@@ -60,7 +59,7 @@ def _heading(path: Path) -> list[str] | None:
     check_file(path)
     with open_file(path) as stream:
         line = stream.read(HEAD).decode(errors="replace").partition("\n")[0].lstrip("\ufeff").rstrip("\r")
-    cells = [cell.strip() for cell in next(csv.reader([line]), [])]
+    cells = [cell.strip() for cell in split_csv_line(path, line)]
     try:
         [float(cell) for cell in cells]
         return None

@@ -6,7 +6,6 @@
                                 that names it, and a column a class, by its name or its number from 0
 """
 
-import csv
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from attribution.data import image_folder
-from attribution.data.foreign import check_file, check_unpacked, open_file, open_parquet
+from attribution.data.foreign import check_file, check_unpacked, open_file, open_parquet, split_csv_line
 from attribution.errors import UserError
 from attribution.importing.formats.arrays import FileArray, names_text, npz_array, npz_shapes, open_arrays, shape_text
 from attribution.inputs.limits import MAX_SEEDS
@@ -253,7 +252,7 @@ def _read_csv(path: Path, choose: Callable, images: ImageNames, count: int) -> t
     check_file(path, images.n * (NUMBER_BYTES * count + ROW_BYTES) + MAX_LINE)
     with open_file(path) as stream:
         head = stream.readline(MAX_LINE).decode("utf-8-sig")
-    heads = {mark: next(csv.reader([head], delimiter=mark), []) for mark in DELIMITERS}
+    heads = {mark: split_csv_line(path, head, mark) for mark in DELIMITERS}
     delimiter = max(heads, key=lambda mark: len(heads[mark]))
     column, classes = choose(heads[delimiter])
 

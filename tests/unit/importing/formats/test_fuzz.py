@@ -164,6 +164,8 @@ def copies(tmp_path_factory):
     shutil.copytree(golden.FOLDER, folder, ignore=shutil.ignore_patterns("orders", "*.py", "__pycache__"))
     for one in [*golden.ALL, golden.STORE, RESULTS]:
         read_through(one, folder, True)
+        if one is not RESULTS:
+            detect_format(folder / one.path)
     return folder
 
 
