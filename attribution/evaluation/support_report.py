@@ -112,8 +112,8 @@ def evaluate_study(study: Study) -> dict[str, dict]:
 
 
 def list_pairs(wins: dict) -> list[dict]:
-    """The rows of `support_curves.compare_pairs`, each pair once, with "a", "b" and "p_holm", the sign test's p after
-    Holm's correction over all pairs."""
+    """The "wins" of `support_curves.compare_rankings` as rows, each pair once, with "a", "b" and "p_holm", the sign
+    test's p after Holm's correction over all pairs."""
     names = list(wins)
     rows = [{"a": a, "b": b, **wins[a][b]} for at, a in enumerate(names) for b in names[at + 1 :]]
     return [row | {"p_holm": p} for row, p in zip(rows, statistics.holm_correction([row["p"] for row in rows]))]

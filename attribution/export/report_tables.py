@@ -71,8 +71,8 @@ def supports_of(workspace: Workspace, store: ResultStore, target: int) -> list[d
     plain one, or ""."""
     rows = []
     for recipe in workspace.recipe_names():
-        table = support_table.load_support_table(workspace, store, recipe)
-        rows += [{**row, "recipe": recipe, "more": ""} for row in table[table.target == target].to_dict("records")]
+        table = support_table.load_support_table(workspace, store, recipe, target=target)
+        rows += [{**row, "recipe": recipe, "more": ""} for row in table.to_dict("records")]
         for question, body in store.answers(workspace.get_recipe(recipe).hash, "support"):
             spec = SupportSpec.from_json({**common_fields(workspace, recipe), **question})
             if spec.target == target and spec.answer(workspace, store):

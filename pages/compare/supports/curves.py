@@ -1,5 +1,6 @@
 """The support curves (CDFs), one panel for each kind of support."""
 
+import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
@@ -64,12 +65,20 @@ def _curve(chart, column, kind, ranking, results, k_max, showlegend) -> None:
             "size": [0, *(7 for _ in steps), 0],
             "maxdisplayed": SHOWN_MARKERS,
         },
-        customdata=[None, *([kind, ranking, step[2], _size_text(step)] for step in steps), None],
+        customdata=_objects([None, *([kind, ranking, step[2], _size_text(step)] for step in steps), None]),
         showlegend=showlegend,
         row=1,
         col=column,
         hovertemplate=ranking + ": target %{customdata[2]} %{customdata[3]}; %{y:.0%} by then<extra></extra>",
     )
+
+
+def _objects(rows: list) -> np.ndarray:
+    """The rows as they are, in an array: Plotly looks through lists element by element, which takes longer than all
+    the rest of the chart."""
+    array = np.empty(len(rows), dtype=object)
+    array[:] = rows
+    return array
 
 
 def _size_text(step: tuple) -> str:

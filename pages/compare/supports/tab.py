@@ -134,12 +134,14 @@ def _downloads(ws: Workspace, study: Study, evaluated: dict, lds: dict | None) -
         "planted_errors": ws.planted,
     }
     lds_command = [["evaluate", "lds", "--json"]] if lds else []
-    table = ("Table as CSV", tables.to_csv(evaluated, lds, provenance))
-    files = {"supports.csv": table, "support-cdfs.csv": ("Curves as CSV", tables.curves_csv(study, provenance))}
+    files = {
+        "supports.csv": ("Table as CSV", lambda: tables.to_csv(evaluated, lds, provenance)),
+        "support-cdfs.csv": ("Curves as CSV", lambda: tables.curves_csv(study, provenance)),
+    }
     commands = [tables.evaluate_command(["evaluate", "supports"], study), *lds_command]
     line = tab_frame.download_line(ws, files, commands, "supports", **tables.study_options(study))
-    with line, st.popover("Run a study", icon=":material/science:"):
-        study_form.form(ws, study)
+    with line:
+        study_form.popover(ws, study)
 
 
 def _pairs(evaluated: dict) -> None:
