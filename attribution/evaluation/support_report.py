@@ -87,10 +87,9 @@ def compare_on_same_targets(
         if best:
             _, protocol, studied, common = best
             tables, k_max = studies[protocol].tables[kind], studies[protocol].k_max
-            rows = {
-                name: support_curves.summarise_supports([tables[name][target] for target in common], k_max)
-                for name in studied
-            }
+            rows = support_curves.summarise_rankings(
+                {name: [tables[name][target] for target in common] for name in studied}, k_max
+            )
             unfinished = {target for name in studied for target, support in tables[name].items() if support is None}
             answer[kind] = {
                 "protocol": protocol,
