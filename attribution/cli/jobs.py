@@ -49,7 +49,7 @@ def runner(
     ] = None,
     idle: Annotated[
         float,
-        fraction_option("--idle", 0, 10**9, "Go away after this many seconds without work.", envvar="LINEUP_IDLE"),
+        fraction_option("--idle", 0, 10**9, "Stop after this many seconds without work.", envvar="LINEUP_IDLE"),
     ] = 60,
 ):
     """Do the queued jobs of a workspace until there are none. The dashboard starts one by itself."""
@@ -57,7 +57,7 @@ def runner(
 
     create = partial(executors.create_executor, ws, executor, workers, per_gpu, address, gpus_per_training)
     if not run_runner(ws, create, idle):
-        say("another runner is already at work on this data set's jobs")
+        say("another runner already works on this data set's jobs")
 
 
 def jobs_list(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
@@ -86,11 +86,11 @@ def jobs_pause(number: JobNumber, ws: WorkspaceOption = DEMO):
 
 
 def jobs_resume(number: JobNumber, ws: WorkspaceOption = DEMO):
-    """Let a paused job go on where it was."""
+    """Resume a paused job."""
     job = _load_job(ws, number)
     if not jobs.resume(ws, number):
         raise UserError(f"job {number} is {job.state}; only a paused job can be resumed")
-    print(f"job {number} goes on")
+    print(f"job {number} is resumed")
 
 
 def jobs_cancel(number: JobNumber, ws: WorkspaceOption = DEMO):

@@ -11,6 +11,23 @@ from attribution.metrics import statistics, support_curves
 from attribution.store.results import ResultStore
 from attribution.workspace.workspace import Workspace
 
+#: kind of support -> its name
+KINDS = {"remove": "removal", "mislabel": "mislabelling", "repair": "repair"}
+
+
+def auc_variant(kind: str, targets: int | str, protocol: str) -> str:
+    """What an AUC is of. Figures of one name differ with the targets and the search, so that each says these.
+
+    >>> auc_variant("remove", 15, "adaptive")
+    'removal, 15 targets, adaptive'
+    """
+    return f"{KINDS[kind]}, {targets} target{'s' * (str(targets) != '1')}, {protocol}"
+
+
+def auc_titles(supports: dict[str, dict]) -> dict[str, str]:
+    """kind -> "AUC: removal, 15 targets, adaptive" of `compare_on_same_targets`."""
+    return {kind: f"AUC: {auc_variant(kind, study['targets'], study['protocol'])}" for kind, study in supports.items()}
+
 
 def report(
     workspace: Workspace, store: ResultStore, protocol: str | None = None, names: list[str] | None = None

@@ -14,7 +14,7 @@ from pages.ui.tables import Column, estimate
 from pages.ui.tile_strip import tiles
 
 METHODS_NOTE = (
-    "What rankings by likeness in each feature set are worth. ESVM: an exemplar SVM; L2, Cosine: nearest first; "
+    "How well rankings by similarity do in each feature set. ESVM: exemplar SVM; L2, Cosine: nearest first; "
     "Ridge: the inner product, whitened, as influence in a linear model; Signed cosine: images of other classes are "
     "harmful, a heuristic."
 )
@@ -26,7 +26,7 @@ MAX_VALUES = 500_000_000
 
 def draw(ws: Workspace) -> None:
     """Draws the tab."""
-    tab_frame.header("Which features are worth having?")
+    tab_frame.header("Which feature set gives the best rankings?")
     if not ws.features():
         st.info("There is no feature set yet. Train one here, or bring your own: similarity rankings rest on it.")
         tab_frame.command_line(ws, "features", "train", "moco")
@@ -115,7 +115,7 @@ def _draw_neighbours(ws: Workspace) -> None:
             on_click=_show_targets_from,
             args=(first + N_TARGETS,),
         )
-        st.caption("Drawn at random. L2 distance, nearest first; click an image to see the target's lineup.")
+        st.caption("Drawn at random. L2 distance, nearest first; click an image to open the target in Debug.")
 
 
 def _is_quick(ws: Workspace, name: str) -> bool:

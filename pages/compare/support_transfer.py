@@ -17,14 +17,14 @@ MEASURE = ["evaluate", "support-transfer"]
 COLUMNS = [
     Column("supports of"),
     Column("removed under"),
-    Column("first images of"),
+    Column("top images of"),
     Column("targets", "n", "that the first model flips without these images, and the second gets right"),
     Column("median size", "n"),
     Column("flipped", "n", "under the second model"),
     Column("95 %", help="Wilson, over targets"),
     Column("by random ones", "n", "as many images of the same classes"),
     Column("95 %", help="bootstrap over targets"),
-    Column("margin falls by", "n", "in logits of the second model, mean"),
+    Column("margin falls by", "n", "mean, in logits of the second model"),
     Column("95 %", help="bootstrap over targets"),
     Column("by random ones", "n"),
     Column("95 %", help="bootstrap over targets"),
@@ -37,7 +37,7 @@ def section(ws: Workspace, names: tuple[str, str]) -> None:
     if head is None or ws.own_recipe not in names:
         return
     view = ws.with_model(head)
-    tab_frame.section("Which supports transfer?")
+    tab_frame.section("Do the images that flip one model flip another?")
     answer = tab_frame.stored_answer(
         view,
         MEASURE,
@@ -85,7 +85,7 @@ def reading(rows: list[dict]) -> str:
         random = " to ".join(str(share) for share in dict.fromkeys((controls[0], controls[-1])))
         apart = sum(row["flipped"]["ci"][0] > (row["control"]["ci"] or [row["control"]["mean"]])[-1] for row in some)
         if len(some) == 1:
-            verdict = "with an interval above it" if apart else "which the intervals do not tell apart"
+            verdict = "with an interval above it" if apart else "a difference that may be chance: the intervals overlap"
         else:
             verdict = f"with intervals above it for {apart} of {len(some)} rankings"
         sentences.append(

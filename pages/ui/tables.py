@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from attribution.export import numbers, tables
 from pages.ui import format as write
+from pages.ui import glossary
 
 
 class Column(NamedTuple):
@@ -18,10 +19,7 @@ class Column(NamedTuple):
 
 
 INTERVAL = Column("95 %")
-LDS_HELP = (
-    "linear datamodeling score: how well a ranking's scores predict the margins of models trained on random halves of "
-    "the images, as a rank correlation; 1 is perfect, 0 is chance"
-)
+LDS_HELP = glossary.TERMS["LDS"]
 
 
 def table_html(columns: list[Column], rows, groups=(), last: list | None = None) -> str:

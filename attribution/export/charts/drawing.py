@@ -194,8 +194,7 @@ def _draw_series(series: Series, ax) -> None:
     if series.marker and series.x:
         hollow = series.hollow or [False] * len(series.x)
         ax.scatter(
-            series.x,
-            series.y,
+            *zip(*_marked(series)),
             s=series.sizes or 14,
             marker=MARKERS[series.marker],
             edgecolors=series.colour,
@@ -206,6 +205,15 @@ def _draw_series(series: Series, ax) -> None:
         )
     for x, y, text in zip(series.x, series.y, series.labels):
         ax.annotate(text, (x, y), xytext=(4, -8), textcoords="offset points", fontsize=SMALL)
+
+
+def _marked(series: Series) -> list[tuple[float, float]]:
+    """The points that bear a mark."""
+    points = list(zip(series.x, series.y))
+    if not 0 < series.most_marks < len(points):
+        return points
+    step = (len(points) - 1) / (series.most_marks - 1)
+    return [points[round(i * step)] for i in range(series.most_marks)]
 
 
 def _draw_matrix(matrix: Matrix, ax, inches: float) -> None:

@@ -61,7 +61,7 @@ def progress(ws: Workspace, study: Study, selected: bool) -> None:
 def progress_text(job, ahead: int) -> str:
     """ "Study under way (job 3): 12 of 201 searches, 4 min 3 s so far. ..."."""
     if job.state == "queued":
-        return f"Study (job {job.id}): waiting for the runner" + (f", {ahead} jobs before it." if ahead else ".")
+        return f"Study (job {job.id}): waiting for the runner" + (f", {ahead} jobs ahead." if ahead else ".")
     if job.state == "cancelling":
         return f"Study (job {job.id}): stopping. What it has found is kept."
     if job.state == "paused":

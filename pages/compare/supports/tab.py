@@ -12,7 +12,7 @@ from pages.compare.supports.curves import support_curves, target_sentence
 from pages.ui import format as write
 from pages.ui import theme
 
-APPROXIMATE = {True: "24 trainings did not settle it", False: "fresh seeds changed a verdict"}  # by: adaptive?
+APPROXIMATE = {True: "24 trainings did not settle the size", False: "other seeds gave another size"}  # by: adaptive?
 OUTCOMES = {  # status of a support -> its name
     "flipped": "flipped",
     "unstable": "approximate (≈)",
@@ -39,16 +39,16 @@ def draw(ws: Workspace, lds: dict | None, target: int | None) -> None:
         return
     study = chosen_study.choose_rankings(ws, study)
     if not study.tables:
-        st.info("No ranking is chosen. Choose one or more.")
+        st.info("Choose at least one ranking.")
         return
     evaluated = chosen_study.evaluate(study)
     repair = (
-        " A repair removes the most harmful images until a target that is wrong is right: other targets, a curve of "
+        " A repair removes the most harmful images until a wrong target becomes right; it has targets and a curve of "
         "its own."
     )
     tab_frame.caption(
-        "A support is the shortest tested prefix of a ranking whose removal (or relabelling) flips a target. The "
-        "curve, a CDF, is the share of targets flipped by k: the higher, the better the ranking finds the images that "
+        "A support: the fewest top images of a ranking whose removal (or relabelling) flips a target. Each curve is "
+        "the share of targets flipped by k images: the higher, the better the ranking finds the images that "
         "matter." + (repair if "repair" in study.tables else "")
     )
     if target is not None:
@@ -160,10 +160,12 @@ def _targets(ws: Workspace, study: Study, picked: list) -> None:
     tab_frame.section("Targets of the study")
     if picked:
         rows = sorted({(kind, ranking, int(target)) for kind, ranking, target, _ in picked})
-        st.caption(f"{len(rows)} selected in the chart; double-click it to let go. Choose one to see its lineup.")
+        st.caption(
+            f"{len(rows)} selected in the chart; double-click the chart to clear. Choose one to open it in Debug."
+        )
     else:
         rows = _targets_of_outcome(study)
-        st.caption("Choose one to see its lineup, or click a step or draw a box in the chart.")
+        st.caption("Choose one to open it in Debug, or select some in the chart: click a step or draw a box.")
     if not rows:
         st.caption("None.")
         return

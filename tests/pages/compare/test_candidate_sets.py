@@ -8,7 +8,7 @@ from pages.compare.agreement import candidate_sets as drawn
 from tests.pages.compare.tabs import opened_topic
 from tests.pages.page import texts
 
-QUESTION = "What is a ranking worth without choosing among the target's class?"
+QUESTION = "How good is a ranking that may choose from all classes?"
 
 
 def test_nothing_without_held_out_halves(ws):
