@@ -14,7 +14,7 @@ def title(supports: dict, kind: str) -> str:
     return auc_titles(supports)[kind]
 
 
-def _heading(supports: dict, kind: str) -> str:
+def heading(supports: dict, kind: str) -> str:
     """`title` in two lines, as HTML."""
     return title(supports, kind).replace(", ", ",<br>", 1)
 
@@ -30,7 +30,7 @@ def columns(supports: dict) -> list[Column]:
     return [
         column
         for kind in supports
-        for column in (Column(_heading(supports, kind), "n first", AUC_HELP), Column("95 %", help=INTERVAL_HELP))
+        for column in (Column(heading(supports, kind), "n first", AUC_HELP), Column("95 %", help=INTERVAL_HELP))
     ]
 
 

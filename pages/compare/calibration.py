@@ -207,7 +207,7 @@ def table_html(summary: dict) -> str:
 
 def sizes_html(sizes: dict[str, dict]) -> str:
     """A row for each size of k."""
-    columns = [Column(name, "n") for name in ("images removed", "sets", "targets", "R²", "Spearman")]
+    columns = [Column(name, "n") for name in ("images removed", "removals", "targets", "R²", "Spearman")]
     rows = [
         [label, fit["n"], fit["targets"], write.decimal(fit["r2"]), write.decimal(fit["spearman"])]
         for label, fit in sizes.items()

@@ -10,7 +10,7 @@ from pages.compare import auc_columns, tab_frame
 from pages.compare.costs.ranking_cost import build_time
 from pages.ui import format as write
 from pages.ui import state, tables, theme
-from pages.ui.tables import Column, estimate
+from pages.ui.tables import Column
 from pages.ui.tile_strip import tiles
 
 METHODS_NOTE = (
@@ -65,8 +65,7 @@ def table_html(rows: list[dict], supports: dict) -> str:
 
 
 def _value_cell(measured: dict, key: str, interval: str, digits: int) -> str:
-    value, ends = estimate(measured.get(key), measured.get(interval), digits)
-    return f'{value}<br><span class="lu-faint">{ends}</span>' if measured.get(interval) else value
+    return tables.stacked(measured.get(key), measured.get(interval), digits)
 
 
 def _basis(rows: list[dict], lds: dict | None, supports: dict) -> str:

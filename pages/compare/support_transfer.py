@@ -51,8 +51,8 @@ def section(ws: Workspace, names: tuple[str, str]) -> None:
     rows = support_transfer.report(answer)
     st.markdown(write.plain(reading(rows)))
     tab_frame.caption(
-        "A support is the shortest tested prefix of a ranking whose removal flips a target under one model. Exactly "
-        "these images are removed under the other model, of targets that it gets right; beside them as many random "
+        "A support: the fewest top images of a ranking whose removal flips a target under one model. Exactly these "
+        "images are removed under the other model, for targets that it gets right, and for comparison as many random "
         "images of the same classes."
     )
     tab_frame.chart(
@@ -84,10 +84,12 @@ def reading(rows: list[dict]) -> str:
         controls = sorted({round(100 * row["control"]["mean"]) for row in some})
         random = " to ".join(str(share) for share in dict.fromkeys((controls[0], controls[-1])))
         apart = sum(row["flipped"]["ci"][0] > (row["control"]["ci"] or [row["control"]["mean"]])[-1] for row in some)
-        if len(some) == 1:
-            verdict = "with an interval above it" if apart else "a difference that may be chance: the intervals overlap"
+        if len(some) > 1:
+            verdict = f"clearly fewer for {apart} of {len(some)} rankings (the intervals do not overlap)"
+        elif apart:
+            verdict = "clearly fewer: the intervals do not overlap"
         else:
-            verdict = f"with intervals above it for {apart} of {len(some)} rankings"
+            verdict = "a difference that may be chance: the intervals overlap"
         sentences.append(
             f"Without the supports of {of}, {under} flips in {shares}; without random images in {random} %, {verdict}."
         )

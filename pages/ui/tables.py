@@ -49,6 +49,12 @@ def estimate(value: float | None, interval, digits: int = 2, sign: bool = False)
     return [f"<b>{write.decimal(value, digits, sign)}</b>", write.interval(interval, digits, sign)]
 
 
+def stacked(value: float | None, interval, digits: int = 2, after: str = "") -> str:
+    """`estimate` as one cell, the interval beneath the value, where columns are many. after: what follows the value."""
+    number, ends = estimate(value, interval, digits)
+    return f'{number}{after}<br><span class="lu-faint">{ends}</span>' if interval else f"{number}{after}"
+
+
 p_text = numbers.p_value
 
 

@@ -118,10 +118,9 @@ def figure(answer: dict, supports: dict) -> go.Figure:
 def table_html(answer: dict, supports: dict) -> str:
     """A row a ranking, a group of columns a set of candidates; the noise ceiling last."""
     group = [
-        Column("LDS", "n first"),
-        tables.INTERVAL,
-        Column(f"same class in top {answer['k']}", "n", "with 95 % over targets on hover"),
-        *auc_columns.columns(supports),
+        Column("LDS<br>(95 %)", "n first", tables.LDS_HELP),
+        Column(f"same class<br>in top {answer['k']}", "n", "with 95 % over targets on hover"),
+        *(Column(f"{auc_columns.heading(supports, kind)} (95 %)", "n", auc_columns.AUC_HELP) for kind in supports),
     ]
     rows = []
     for name, ranking in answer["rankings"].items():
@@ -131,10 +130,9 @@ def table_html(answer: dict, supports: dict) -> str:
             share = measured["same_class"]
             star = " *" * (candidates == ranking["published"])
             row += [
-                f"<b>{write.decimal(measured['lds'], 3)}{star}</b>",
-                write.interval(measured["ci"], 3),
+                tables.stacked(measured["lds"], measured["ci"], 3, star),
                 ("–" if share["mean"] is None else write.percent(share["mean"]), write.interval(share["ci"], 3)),
-                *auc_columns.cells(supports, _variant(name, candidates, answer)),
+                *_auc_cells(supports, _variant(name, candidates, answer)),
             ]
         rows.append(row)
     return tables.table_html(
@@ -143,6 +141,11 @@ def table_html(answer: dict, supports: dict) -> str:
         [("", 1), *((title, len(group)) for title in candidate_sets.CANDIDATE_SETS.values())],
         ["noise ceiling", estimate(answer["ceiling"], None, 3)[0]],
     )
+
+
+def _auc_cells(supports: dict, variant: str) -> list[str]:
+    rows = (auc_columns.auc_row(supports, kind, variant) for kind in supports)
+    return [tables.stacked(row.get("auc"), row.get("auc_ci")) for row in rows]
 
 
 def to_csv(answer: dict, supports: dict) -> str:

@@ -114,7 +114,7 @@ def _interval(mean: dict) -> str:
 def _basis(ws: Workspace, answer: dict) -> str:
     nothing, oracle = (answer["removals"][name] for name in (backdoor.NO_REMOVAL, backdoor.ORACLE_REMOVAL))
     bundled = answer.get("about")
-    copy = f" on a poisoned copy of this workspace; {bundled['note']}" if bundled else ""
+    copy = f"; on a poisoned copy of this workspace: {bundled['note']}" if bundled else ""
     return (
         f"Precision: the share of poisoned images in the top k of {write.count(answer['hit'])} targets that "
         "were taken for the class; 95 % over targets. A similarity chooses from images of the predicted class; a "

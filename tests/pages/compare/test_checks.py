@@ -161,5 +161,5 @@ def test_what_lineup_brings_says_where_it_was_made(ws):
     file = backdoor.BUNDLED_RESULTS / "tiny" / backdoor.STORED.file
     write_json(file, {**found(ws), "about": about})
     app = opened_topic("Checks")
-    assert "Made 2026-01-02 by evaluate backdoor on a poisoned copy of this workspace; 5 base models." in texts(app)
+    assert "Made 2026-01-02 by evaluate backdoor; on a poisoned copy of this workspace: 5 base models." in texts(app)
     assert "one\ntwo" in commands(app) and json.loads(file.read_text())["about"] == about
