@@ -171,8 +171,6 @@ def figure(points: list[dict], name: str) -> go.Figure:
     plots.set_layout(
         chart,
         420,
-        1.14,
-        top=48,
         hovermode="closest",
         xaxis={"title": f"change of the margin predicted by {name}" + ("" if scaled else ", unscaled")},
         yaxis={"title": "measured change of the margin"},

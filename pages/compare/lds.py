@@ -149,7 +149,7 @@ def figure(ws: Workspace, report: dict) -> go.Figure:
         zeroline=False,
     )
     chart.update_xaxes(title=f"LDS under {write.plotted(ws.recipe)}", rangemode="tozero")
-    plots.set_layout(chart, int(110 + 34 * place), 1.09, top=48, hovermode="closest")
+    plots.set_layout(chart, int(110 + 34 * place), hovermode="closest")
     chart.update_layout(margin_r=FAMILY_WIDTH)
     return chart
 

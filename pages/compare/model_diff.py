@@ -199,8 +199,6 @@ def figure(ws: Workspace, change: model_diff.InfluenceChange) -> go.Figure:
     plots.set_layout(
         chart,
         380,
-        1.14,
-        top=48,
         xaxis={"title": f"change between two sets of {change.recipes[0]} models", "rangemode": "tozero"},
         yaxis={"title": "change between the recipes", "rangemode": "tozero"},
     )

@@ -132,7 +132,7 @@ def figure(rows: list[dict]) -> go.Figure:
             tickvals=list(range(len(some))), ticktext=labels, range=[len(some) - 0.5, -0.5], zeroline=False, col=column
         )
     chart.update_xaxes(range=[-0.02, 1.02], tickformat=".0%", title="targets flipped")
-    plots.set_layout(chart, 150 + 40 * max(map(len, lines.values())), 1.3, top=84, hovermode="closest")
+    plots.set_layout(chart, 150 + 40 * max(map(len, lines.values())), hovermode="closest")
     return chart
 
 

@@ -192,14 +192,14 @@ def _draw_series(series: Series, ax) -> None:
             bars = {"fmt": "none", "ecolor": series.colour, "elinewidth": 0.9, "capsize": 1.8, "capthick": 0.8}
             ax.errorbar([series.x[i] for i in known], [series.y[i] for i in known], **{name: arms}, **bars)
     if series.marker and series.x:
-        hollow = series.hollow or [False] * len(series.x)
+        filled = [("none" if empty else series.colour) for empty in series.hollow] or series.colour
         ax.scatter(
             *zip(*_marked(series)),
             s=series.sizes or 14,
             marker=MARKERS[series.marker],
             edgecolors=series.colour,
             linewidths=0.9,
-            facecolors=["none" if empty else series.colour for empty in hollow],
+            facecolors=filled,
             zorder=2.5,
             clip_on=False,
         )

@@ -59,7 +59,7 @@ def support_curves(
     panels = [
         Panel(
             KINDS[kind],
-            "k, top images of the ranking edited",
+            "k, top images edited",
             "targets repaired" if kind == "repair" else "targets flipped",
             x_range=(0, study.k_max * 1.01),
             y_range=(0, 1.02),

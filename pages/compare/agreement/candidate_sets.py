@@ -111,7 +111,10 @@ def figure(answer: dict, supports: dict) -> go.Figure:
     chart.update_yaxes(range=[len(names) - 0.5, -0.5])
     chart.update_yaxes(tickvals=list(range(len(names))), ticktext=names, row=1, col=1)
     chart.update_xaxes(zeroline=True)
-    plots.set_layout(chart, 140 + 60 * len(names), 1.28)
+    plots.set_layout(
+        chart,
+        140 + 60 * len(names),
+    )
     return chart
 
 

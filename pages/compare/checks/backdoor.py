@@ -176,7 +176,10 @@ def figure(answer: dict, name: str) -> go.Figure:
             )
     chart.update_yaxes(tickvals=places, ticktext=labels, range=[len(rows) - 0.5, -0.5])
     chart.update_xaxes(range=[-0.03, 1.03], tickformat=".0%")
-    plots.set_layout(chart, 130 + 34 * len(rows), 1.28)
+    plots.set_layout(
+        chart,
+        130 + 34 * len(rows),
+    )
     return chart
 
 

@@ -127,7 +127,10 @@ def figure(answer: dict) -> go.Figure:
         )
     chart.update_xaxes(title="copies planted", type="category")
     chart.update_yaxes(title="score of the image, without copies = 1", rangemode="tozero")
-    plots.set_layout(chart, 340, 1.15, top=40)
+    plots.set_layout(
+        chart,
+        340,
+    )
     return chart
 
 

@@ -120,7 +120,7 @@ def figure(answer: dict, supports: dict) -> go.Figure:
     chart.update_yaxes(rangemode="tozero")
     if len(panels) == 1:
         chart.update_yaxes(title="LDS")
-    plots.set_layout(chart, 430, 1.2, legend={"itemsizing": "constant"})
+    plots.set_layout(chart, 430, legend={"itemsizing": "constant"})
     return chart
 
 

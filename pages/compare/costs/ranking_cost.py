@@ -114,7 +114,7 @@ def figure(rows: list[dict], lds: dict | None, supports: dict) -> go.Figure:
         title="build time, seconds",
     )
     chart.update_yaxes(rangemode="tozero")
-    plots.set_layout(chart, 400, 1.22, hovermode="closest")
+    plots.set_layout(chart, 400, hovermode="closest")
     return chart
 
 

@@ -111,7 +111,7 @@ def figure(report: dict, curves: dict[str, dict]) -> go.Figure:
         )
     chart.update_xaxes(range=[0, report["K"] * 1.01], title="k, images removed")
     chart.update_yaxes(range=[0, 1.02], tickformat=".0%", title="targets flipped")
-    plots.set_layout(chart, 360, 1.14, top=48, hovermode="closest")
+    plots.set_layout(chart, 360, hovermode="closest")
     return chart
 
 

@@ -32,14 +32,12 @@ def support_curves(study: Study, target: int | None = None) -> go.Figure:
             in_legend.add(ranking)
         if target is not None:
             _target(chart, column, study.tables[kind], study.k_max, target)
-    chart.update_xaxes(range=[0, study.k_max * 1.01], title="k, top images of the ranking edited")
+    chart.update_xaxes(range=[0, study.k_max * 1.01], title="k, top images edited")
     chart.update_yaxes(range=[0, 1.02], tickformat=".0%", title=None)
     chart.update_yaxes(title="targets flipped or repaired" if "repair" in kinds else "targets flipped", col=1)
     plots.set_layout(
         chart,
         450,
-        1.3,
-        top=96,
         legend={"entrywidth": 130},
         hovermode="closest",
         clickmode="event+select",

@@ -135,7 +135,7 @@ def figure(points: list[dict], k_max: int) -> go.Figure:
         range=[-0.03 * k_max, 1.2 * k_max], tickvals=[*ticks, CENSORED * k_max], ticktext=[*map(str, ticks), "no flip"]
     )
     chart.update_yaxes(title="support, images", col=1)
-    plots.set_layout(chart, 400, 1.22, legend={"entrywidth": 130}, hovermode="closest")
+    plots.set_layout(chart, 400, legend={"entrywidth": 130}, hovermode="closest")
     return chart
 
 

@@ -126,8 +126,6 @@ def figure(answers: list[dict]) -> go.Figure:
     plots.set_layout(
         chart,
         360,
-        1.16,
-        top=48,
         xaxis={"title": "training images dropped, %", "range": [-2, most + 5]},
         yaxis={"title": "accuracy", "tickformat": ".0%"},
     )

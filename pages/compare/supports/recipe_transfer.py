@@ -109,10 +109,13 @@ def figure(ws: Workspace, by_recipe: dict[str, Study], ranking: str) -> go.Figur
                     line={"shape": "hv", "color": colour, "width": widths[name], "dash": line_dash},
                     hovertemplate=f"{label}: " + "%{y:.0%} by k = %{x}<extra></extra>",
                 )
-    chart.update_xaxes(range=[0, first.k_max * 1.01], title="k, top images of the ranking edited")
+    chart.update_xaxes(range=[0, first.k_max * 1.01], title="k, top images edited")
     chart.update_yaxes(range=[0, 1.02], tickformat=".0%")
     chart.update_yaxes(title="targets flipped", col=1)
-    plots.set_layout(chart, 380, 1.22)
+    plots.set_layout(
+        chart,
+        380,
+    )
     return chart
 
 
