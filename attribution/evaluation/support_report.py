@@ -120,11 +120,8 @@ def compare_on_same_targets(
 
 def evaluate_study(study: Study) -> dict[str, dict]:
     """kind -> {"rankings", "wins"} of `support_curves.compare_rankings`, and "pairs" of `list_pairs`."""
-    answer = {}
-    for kind, rankings in study.tables.items():
-        answer[kind] = support_curves.compare_rankings(rankings, study.k_max)
-        answer[kind]["pairs"] = list_pairs(answer[kind]["wins"])
-    return answer
+    answer = support_curves.compare_kinds(study.tables, study.k_max)
+    return {kind: {**measured, "pairs": list_pairs(measured["wins"])} for kind, measured in answer.items()}
 
 
 def list_pairs(wins: dict) -> list[dict]:

@@ -216,14 +216,30 @@ def compare_rankings(
 
     The Holm correction runs over all pairs of rankings, for the p of the AUC difference.
     """
-    supports = {name: list(results.values()) for name, results in rankings.items()}
-    sizes = {(a, b): _sizes_of_both(rankings[a], rankings[b], k_max) for a, b in combinations(rankings, 2)}
-    samples = [_target_areas(support_sizes(row), k_max) for row in supports.values()]
-    samples += [_fewer_images(*pair, k_max) for pair in sizes.values()]
+    return compare_kinds({"": rankings}, k_max, level=level, resamples=resamples, seed=seed)[""]
+
+
+def compare_kinds(
+    kinds: dict, k_max: int = DEFAULT_K_MAX, *, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
+) -> dict[str, dict]:
+    """{kind: `compare_rankings`} of several, which takes little longer than one. kinds: {kind: rankings}."""
+    sizes = {
+        kind: {(a, b): _sizes_of_both(rankings[a], rankings[b], k_max) for a, b in combinations(rankings, 2)}
+        for kind, rankings in kinds.items()
+    }
+    samples = []
+    for kind, rankings in kinds.items():
+        samples += [_target_areas(support_sizes(supports.values()), k_max) for supports in rankings.values()]
+        samples += [_fewer_images(*pair, k_max) for pair in sizes[kind].values()]
     means = iter(_means_in_resamples(samples, resamples, seed))
-    rows = {name: _summary(row, k_max, level, next(means)) for name, row in supports.items()}
-    pairs = {names: _comparison(*pair, k_max, level, next(means)) for names, pair in sizes.items()}
-    return {"rankings": rows, "wins": _with_both_sides(list(rankings), pairs)}
+    answer = {}
+    for kind, rankings in kinds.items():
+        rows = {
+            name: _summary(list(supports.values()), k_max, level, next(means)) for name, supports in rankings.items()
+        }
+        pairs = {names: _comparison(*pair, k_max, level, next(means)) for names, pair in sizes[kind].items()}
+        answer[kind] = {"rankings": rows, "wins": _with_both_sides(list(rankings), pairs)}
+    return answer
 
 
 def _with_both_sides(names: list[str], pairs: dict[tuple[str, str], dict]) -> dict:
