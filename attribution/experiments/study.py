@@ -168,8 +168,8 @@ def read_study(
     k_max = DEFAULT_K_MAX if DEFAULT_K_MAX in sizes or not sizes else sizes.most_common(1)[0][0]
 
     targets: dict[tuple[str, str], set[int]] = {}
-    for row in bundled[bundled.k_max == k_max].itertuples():
-        targets.setdefault((row.kind, row.ranking), set()).add(int(row.target))
+    for pair, studied in bundled[bundled.k_max == k_max].groupby(["kind", "ranking"], sort=False).target:
+        targets[pair] = set(studied.tolist())
     jobs = [(job, spec) for job, spec in jobs if spec.k_max == k_max]
     known = load_supports(workspace, store, protocol, k_max, recipe)
     for job, spec in jobs:
