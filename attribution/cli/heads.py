@@ -97,9 +97,9 @@ def evaluate_support_transfer(
             "targets": row["n"],
             "median size": row["k"],
             "flipped": _share(row["flipped"]),
-            "by random ones": mean_ci(row["control"], 100, 1),
+            "random images": mean_ci(row["control"], 100, 1),
             "margin falls by": mean_ci(row["fall"], digits=2),
-            "by random ones ": mean_ci(row["control_fall"], digits=2),
+            "random images ": mean_ci(row["control_fall"], digits=2),
         }
         for row in rows
     ]

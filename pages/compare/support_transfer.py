@@ -22,11 +22,11 @@ COLUMNS = [
     Column("median size", "n"),
     Column("flipped", "n", "under the second model"),
     Column("95 %", help="Wilson, over targets"),
-    Column("by random ones", "n", "as many images of the same classes"),
+    Column("random images", "n", "as many images of the same classes"),
     Column("95 %", help="bootstrap over targets"),
     Column("margin falls by", "n", "mean, in logits of the second model"),
     Column("95 %", help="bootstrap over targets"),
-    Column("by random ones", "n"),
+    Column("random images", "n"),
     Column("95 %", help="bootstrap over targets"),
 ]
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from attribution import UserError, Workspace
+from attribution.evaluation.support_report import KINDS
 from attribution.experiments import jobs
 from attribution.experiments.prefixes import EDIT_KINDS as EDITS
 from attribution.experiments.prefixes import SUPPORT_KINDS
@@ -37,7 +38,14 @@ def draw(ws: Workspace, protocol: str, busy: bool, started: Callable[[int], None
     rankings = st.pills(
         "Rankings", ws.rankings(), default=default_rankings(ws), selection_mode="multi", key=state.STUDY_RANKINGS
     )
-    kinds = st.pills("Kinds of support", SUPPORT_KINDS, default=EDITS, selection_mode="multi", key=state.STUDY_KINDS)
+    kinds = st.pills(
+        "Kinds of support",
+        SUPPORT_KINDS,
+        default=EDITS,
+        selection_mode="multi",
+        key=state.STUDY_KINDS,
+        format_func=KINDS.get,
+    )
     target_draw = draw_wrong_targets if "repair" in kinds else draw_stable_targets
     try:
         spec = study_spec(ws, target_draw(ws, targets, STUDY_SEED), rankings, kinds, protocol)

@@ -19,7 +19,6 @@ OUTCOMES = {  # status of a support -> its name
     "censored": "no flip",
     "already_wrong": "already wrong",
 }
-KIND_NAMES = {"remove": "removal", "mislabel": "mislabelling", "repair": "repair"}
 REPAIR_OUTCOMES = {
     "repaired": "repaired",
     "unstable": "approximate (≈)",
@@ -189,7 +188,7 @@ def _targets_of_outcome(study: Study) -> list[tuple[str, str, int]]:
             list(study.tables),
             default=next(iter(study.tables)),
             required=True,
-            format_func=lambda kind: KIND_NAMES[kind],
+            format_func=support_report.KINDS.get,
         )
         ranking = st.selectbox("Ranking", list(study.tables[kind]), width=190)
         statuses = REPAIR_OUTCOMES if kind == "repair" else OUTCOMES
