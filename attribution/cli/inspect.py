@@ -168,7 +168,7 @@ def reach(
                 f"--rankings {row.ranking}"
             )
         elif row.harmed is None:
-            parts.append(f"{row.ranking}: no harmful scores: this method's scores have no sign")
+            parts.append(f"{row.ranking}: this method has no harmful scores")
     if near := answer["duplicates"]:
         more = "" if near["whole"] else "; perhaps more: these features distinguish little"
         group = ", ".join(map(str, near["group"])) or "none"

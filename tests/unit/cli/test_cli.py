@@ -105,7 +105,7 @@ def test_rank(answer, run):
             "--top 0 is out of range; give a whole number from 1 to 10,000,000",
         ),
         ("rank --target 0 --ranking random --top=-4", "--top -4 is out of range"),
-        ("rank --target 0 --ranking random --end harmful", "harmful is not defined for this method"),
+        ("rank --target 0 --ranking random --end harmful", "random has no harmful scores"),
         ("rank --target 0 --ranking random --candidates none", "candidates 'none' is not known"),
         ("retrain --target 0 --ranking random", "say one of --remove-top K, --relabel-top K"),
         ("retrain --target 0 --ranking random --remove-top 3 --relabel-top 3", "say one of"),
@@ -298,7 +298,7 @@ def test_pause_and_resume_from_the_command_line(ws, run, answer, monkeypatch):
     assert answer("jobs", "list")["jobs"][0]["state"] == "paused"
     code, _, err = run("jobs", "pause", number)
     assert code == 2 and f"job {number} is paused already; there is nothing to pause" in err
-    assert run("jobs", "resume", number)[:2] == (0, f"job {number} goes on\n")
+    assert run("jobs", "resume", number)[:2] == (0, f"job {number} is resumed\n")
     code, _, err = run("jobs", "resume", number)
     assert code == 2 and f"job {number} is queued; only a paused job can be resumed" in err
     store.cancel_job(number)
