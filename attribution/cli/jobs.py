@@ -57,7 +57,7 @@ def runner(
 
     create = partial(executors.create_executor, ws, executor, workers, per_gpu, address, gpus_per_training)
     if not run_runner(ws, create, idle):
-        say("another runner already works on this data set's jobs")
+        say("another runner is already at work on this data set's jobs")
 
 
 def jobs_list(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
