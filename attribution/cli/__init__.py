@@ -71,7 +71,9 @@ WholeWorkspaceOption = Annotated[
 ModelOption = Annotated[
     str | None,
     typer.Option(
-        "--model", help="Whose predictions and halves, by its recipe; the workspace's own if not given.", metavar="NAME"
+        "--model",
+        help="The model (by its recipe) whose predictions and halves are meant; the workspace's own if not given.",
+        metavar="NAME",
     ),
 ]
 Folder = Annotated[Path, typer.Option("--workspace", **_FOLDER)]  # not opened yet
@@ -81,9 +83,7 @@ RankingName = Annotated[str, typer.Option("--ranking", help="The ranking's name;
 Rankings = Annotated[str | None, typer.Option(help="Names, with commas; one of each method if not given.")]
 Protocol = Annotated[
     str | None,
-    typer.Option(
-        help="default, adaptive or paper; if not given, that of the supports the workspace brings, else adaptive."
-    ),
+    typer.Option(help="default, adaptive or paper; if not given, that of the workspace's own supports, else adaptive."),
 ]
 Candidates = Annotated[str | None, typer.Option(help="true, predicted or all; as published if not given.")]
 #: among which training images a ranking chooses, see `candidates_of`
@@ -106,9 +106,7 @@ DuplicateFeatures = Annotated[
 ]
 DuplicateCosine = Annotated[
     float,
-    fraction_option(
-        "--duplicate-cosine", 0, 1, "Images this alike, by the cosine of their features, are near-duplicates."
-    ),
+    fraction_option("--duplicate-cosine", 0, 1, "Images are near-duplicates from this cosine of their features on."),
 ]
 stderr_console = Console(stderr=True)
 PIPED_WIDTH = 100_000  # columns, more than any table has: no line is cut or folded where nobody reads it on a screen

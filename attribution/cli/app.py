@@ -101,7 +101,7 @@ GROUPS = {
         [audit.detectors_build, audit.detectors_list, audit.detectors_remove],
     ),
     "export": (
-        "Take results home.",
+        "Write results to files.",
         [export.export_figure, export.export_report, export.export_ranking, export.export_corrections],
     ),
     "jobs": (

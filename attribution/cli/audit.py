@@ -89,14 +89,14 @@ def detectors_list(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
 
 
 def detectors_remove(name: Annotated[str, typer.Argument(help="One of yours.")], as_json: JsonOption = False):
-    """Forget where a detector of yours is. What it has built stays."""
+    """Remove one of your detectors from this machine. What it built stays."""
     own_code.remove("detector", name)
     print_answer(as_json, {"removed": name}, f"{name} is no detector of this machine any more; what it built is kept")
 
 
 def faults(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
     """Training images that are dark, blurred, of an odd size or shape, nearly one colour, or there twice, by
-    cleanvision (of the extra `faults`); Clean labels then makes queues of them."""
+    cleanvision (of the extra `faults`); Clean labels can then review them."""
     ws.check_can_add(picture_faults.STORED.name)
     start = time.perf_counter()
     found = with_progress(picture_faults.compute, ws)
@@ -128,7 +128,9 @@ def faults(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
 
 
 def worth(
-    seeds: Annotated[int, whole_option("--seeds", 1, limits.MAX_SEEDS, "Trainings an arm, paired.")] = 20,
+    seeds: Annotated[
+        int, whole_option("--seeds", 1, limits.MAX_SEEDS, "Trainings per training set, paired by seed.")
+    ] = 20,
     recipe: Recipe = None,
     second_half: Annotated[
         bool | None,
@@ -141,7 +143,7 @@ def worth(
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
-    """Accuracy with the audit's corrections, against none, and against as many random images re-inspected."""
+    """Accuracy with the audit's corrections, without any, and with as many random images re-inspected."""
     from attribution.audit import gain, review_queue
     from attribution.audit.decision_log import DecisionLog
 
@@ -162,7 +164,7 @@ def worth(
             "class": ws.classes[row["class"]],
             "n": row["n"],
             **{arm: row[arm] and number(100 * row[arm]["mean"], 1) for arm in ("none", "corrected", "random")},
-            "corrected against none": row["n"] and mean_ci(row["corrected-none"], 100, 2, sign=True) or None,
+            "corrected minus uncorrected": row["n"] and mean_ci(row["corrected-none"], 100, 2, sign=True) or None,
         }
         for row in answer["classes"]
     ]

@@ -31,7 +31,7 @@ def demo_build(
     root: Annotated[Path | None, typer.Option(help="The folder of Fashion-MNIST, its idx.gz files.")] = None,
     until: Annotated[str | None, typer.Option(help="Stop after this step.")] = None,
 ):
-    """Build the demo workspace anew, or go on with it. Needs the extra `train`."""
+    """Build the demo workspace anew, or resume building it. Needs the extra `train`."""
     from attribution.demo import DemoBuild
 
     with ProgressBar() as progress:
@@ -87,7 +87,7 @@ def features_train(
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
-    """Train a feature set on a workspace's training images. A self-supervised one goes on where it was interrupted;
+    """Train a feature set on a workspace's training images. Interrupted, a self-supervised one resumes when run again;
     supervised ones are of your own recipe's network where it gives that."""
     from attribution.builds.features import SUPERVISED, build_features, supervised_name
 
@@ -127,8 +127,8 @@ def features_embed(
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
-    """Features of a pretrained network, without a classifier, or by your own code. Interrupt it and call it again: it
-    goes on."""
+    """Features of a pretrained network, without a classifier, or by your own code. Interrupted, it resumes
+    when run again."""
     if (backbone is None) == (module is None):
         raise UserError("features are made by a network or by code of yours; give either --backbone or --module")
     from attribution.builds.features import build_backbone_features, build_own_features
@@ -177,12 +177,13 @@ def features_project(
 
 def halves_train(
     count: Annotated[int, whole_option("--count", 1, limits.MAX_MODELS, "How many halves.")] = 100,
-    seeds: Annotated[int, whole_option("--seeds", 1, limits.MAX_SEEDS, "Models a half.")] = 5,
+    seeds: Annotated[int, whole_option("--seeds", 1, limits.MAX_SEEDS, "Models per half.")] = 5,
     recipe: Recipe = None,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
-    """Train the models on random halves that `evaluate lds` judges rankings by. Interrupted, it goes on."""
+    """Train the models on random halves that `evaluate lds` judges rankings by. Interrupted, it resumes when run
+    again."""
     ws = ws.with_model(recipe or ws.model)
     from attribution.builds.halves import HELD_OUT_SEQUENCE, build_held_out_halves
     from attribution.metrics.lds import MIN_SUBSETS

@@ -28,7 +28,7 @@ from attribution.workspace.workspace import DEMO
 
 def evaluate_agreement(
     rankings: Rankings = None,
-    k: Annotated[int, whole_option("--k", 1, limits.MAX_IMAGES, "Images of each.")] = 50,
+    k: Annotated[int, whole_option("--k", 1, limits.MAX_IMAGES, "Images compared per ranking.")] = 50,
     targets: Annotated[
         str | None, typer.Option(help="Such as 0-99; 1,000 of those that all rank for, drawn at random, if not given.")
     ] = None,
@@ -53,17 +53,17 @@ def evaluate_agreement(
         {"ranking": name, "same class": mean_ci(row["same_class"]), "another class": mean_ci(row["cross_class"])}
         for name, row in answer["rankings"].items()
     ]
-    title = f"first {k}, {answer['targets']:,} targets, mean (95 % over targets)"
+    title = f"top {k}, {answer['targets']:,} targets, mean (95 % over targets)"
     print_answer(as_json, answer, (title, pairs), ("", classes))
 
 
 def evaluate_hubs(
     rankings: Rankings = None,
-    k: Annotated[int, whole_option("--k", 1, limits.MAX_IMAGES, "Images of each list.")] = 20,
+    k: Annotated[int, whole_option("--k", 1, limits.MAX_IMAGES, "Images per list.")] = 20,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
-    """In how many targets' first k each training image stands: which few fill the lists, and how many are in none."""
+    """In how many targets' top k each training image is: which few fill the lists, and how many are in none."""
     from attribution.explore import hubs
 
     k, names, own_rankings = hubs.check_list_k(k), list(dict.fromkeys(ranking_names(ws, rankings))), ws.rankings()
@@ -95,7 +95,7 @@ def evaluate_hubs(
         for name, ends in answer["rankings"].items()
         for end, row in ends.items()
     ]
-    title = f"targets whose first {k} hold a training image, over all {ws.n_train:,} of these"
+    title = f"targets whose top {k} hold a training image, over all {ws.n_train:,} of these"
     print_answer(as_json, answer, (title, rows))
 
 
@@ -106,7 +106,8 @@ def evaluate_algorithms(
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
-    """Two learning algorithms: which training images' influence changes most. Trains what is missing; it goes on."""
+    """Two learning algorithms: which training images' influence changes most. Trains what is missing.
+    Interrupted, it resumes when run again."""
     from attribution.evaluation import model_diff
 
     diff = with_progress(model_diff.compute, ws, other)
@@ -125,7 +126,7 @@ def evaluate_algorithms(
         {
             "": name,
             "Spearman of all scores": mean_ci(summary["spearman"][comparison]),
-            "Jaccard of the first 20": mean_ci(summary["jaccard"][comparison]),
+            "Jaccard of the top 20": mean_ci(summary["jaccard"][comparison]),
         }
         for name, comparison in ((" and ".join(diff.recipes), "between"), (f"two sets of models of {recipe}", "within"))
     ]
@@ -143,14 +144,14 @@ def evaluate_backdoor(
         str | None,
         typer.Option(help="Names, with commas; exemplar SVM in each feature set and the stored ones if not given."),
     ] = None,
-    seeds: Annotated[int, whole_option("--seeds", 1, limits.MAX_SEEDS, "Models a removal.")] = 5,
+    seeds: Annotated[int, whole_option("--seeds", 1, limits.MAX_SEEDS, "Models per removal.")] = 5,
     out: Annotated[
         Path | None, typer.Option(help="A file to write the answer to as well, with how it was made.")
     ] = None,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
-    """In a poisoned workspace: do rankings find the poisoned images, and does removing what they accuse end the
+    """In a poisoned workspace: do rankings find the poisoned images, and does removing what they blame end the
     attack?"""
     from attribution.evaluation import backdoor
 
@@ -165,7 +166,7 @@ def evaluate_backdoor(
             "among": row["pool"],
             "chance": row["chance"],
             **{f"precision@{k}": mean_ci(mean) for k, mean in row["precision"].items()},
-            f"poisoned in {answer['n']} accused": row["removed"],
+            f"poisoned in {answer['n']} blamed": row["removed"],
             "attack without these": mean_ci(row["success"]),
             "without random ones": mean_ci(row["control"]["success"]),
         }
@@ -198,7 +199,7 @@ def evaluate_sanity(
     as_json: JsonOption = False,
 ):
     """Do rankings notice whether the model was trained? What becomes of a score when its image is there twice, or
-    more often? Long; broken off, it goes on."""
+    more often? Long. Interrupted, it resumes when run again."""
     from attribution.evaluation import sanity_checks
 
     answer = with_progress(sanity_checks.compute, ws, checkpoints, dim, targets)
@@ -214,8 +215,8 @@ def evaluate_sanity(
             "method": name,
             "copies": count,
             "one": mean_ci(row["one"]),
-            "all together": mean_ci(row["sum"]),
-            f"places of {k}": mean_ci(row["places"]),
+            "with its copies": mean_ci(row["sum"]),
+            f"places in top {k}": mean_ci(row["places"]),
         }
         for name, counts in answer["duplicates"].items()
         for count, row in counts.items()
@@ -226,7 +227,7 @@ def evaluate_sanity(
         answer,
         (f"against trained networks, {chance}", pairs),
         ("", lds),
-        (f"scores with copies planted, by those without; {answer['each']} targets a row", copies),
+        (f"scores with copies planted, relative to those without; {answer['each']} targets per row", copies),
     )
 
 

@@ -65,19 +65,23 @@ def evaluate_supports(
     folder: Folder = DEMO,
     as_json: JsonOption = False,
 ):
-    """AUC, median and censoring of every ranking's supports, and who wins against whom."""
+    """AUC, median and no-flip share of every ranking's supports, and which ranking wins against which."""
     from attribution.evaluation import support_report
 
     if paper:
         answer = support_report.paper_report(_parse_folders(paper), k_max)
-        return print_answer(as_json, answer, (f"the paper's protocol, K = {k_max}", _named_rows(answer["rankings"])))
+        rows = _support_rows(answer["rankings"], k_max)
+        return print_answer(as_json, answer, (f"the paper's protocol, K = {k_max}", rows))
     ws = Workspace.open(folder)
     if recipe:
         ws = ws.with_model(recipe)
     with ResultStore.for_workspace(ws) as store:
         answer = support_report.report(ws, store, protocol, split_names(rankings) if rankings else None)
     made = f"K = {answer['K']}, recipe {answer['recipe']}, protocol {answer['protocol']}"
-    tables = [(f"{kind}, {made}", _named_rows(measured["rankings"])) for kind, measured in answer["kinds"].items()]
+    tables = [
+        (f"supports by {support_report.KINDS[kind]}, {made}", _support_rows(measured["rankings"], answer["K"]))
+        for kind, measured in answer["kinds"].items()
+    ]
     print_answer(as_json, answer, *tables)
 
 
@@ -92,7 +96,12 @@ def evaluate_lds(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
     own = {} if is_head(ws.recipe) else lds_report.under_own_heads(ws)
     column = {name: {"under its own head": estimate(row["lds"], row["ci"], 3)} for name, row in own.items()}
     rows = [
-        {"ranking": name, "candidates": CANDIDATE_SETS[candidates[name]], **row}
+        {
+            "ranking": name,
+            "candidates": CANDIDATE_SETS[candidates[name]],
+            "LDS": estimate(row["lds"], row["ci"]),
+            "targets": row["n_targets"],
+        }
         | (column.get(name, {"under its own head": "–"}) if own else {})
         for name, row in answer["rankings"].items()
     ]
@@ -124,11 +133,11 @@ def evaluate_lds_supports(
             {
                 "ranking": name,
                 "targets": row["n"],
-                "censored": row["censored"],
+                "no flip": row["censored"],
                 "Spearman (95 %)": estimate(row["spearman"], row["ci"]),
                 "p": p_value(row["p"]),
-                "with margin": number(row["sure"]),
-                "margin fixed": number(row["partial"]),
+                "Spearman of margin": number(row["sure"]),
+                "margin held fixed": number(row["partial"]),
                 "LDS reliability": number(row["reliability"]),
             }
             for name, row in result["rankings"].items()
@@ -157,13 +166,13 @@ def evaluate_calibration(ws: WorkspaceOption = DEMO, as_json: JsonOption = False
             [
                 {
                     "removed": calibration.ORIGINS[origin],
-                    "sets": row["n"],
+                    "removals": row["n"],
                     "targets": row["targets"],
                     "slope": row["slope"],
                     "R2 (95 %)": estimate(row["r2"], row["r2_ci"]),
                     "Spearman": estimate(row["spearman"], row["spearman_ci"]),
-                    "R2 of single splits": row["r2_splits"],
-                    "R2 reachable": number(row["reachable"]),
+                    "R2 by split": row["r2_splits"],
+                    "R2 ceiling": number(row["reachable"]),
                 }
                 for origin, row in origins.items()
             ],
@@ -173,10 +182,10 @@ def evaluate_calibration(ws: WorkspaceOption = DEMO, as_json: JsonOption = False
     print_answer(
         as_json,
         answer,
-        f"{answer['sets']} sets removed, {answer['targets']} targets; the scale is fitted on half of the targets and "
-        f"judged on the other, {answer['splits']} times",
+        f"{answer['sets']} removals, {answer['targets']} targets; the slope is fitted on half of the targets and "
+        f"R2 measured on the other, {answer['splits']} times",
         *tables,
-        f"no sign, so no change predicted: {', '.join(answer['unsigned'])}",
+        f"scores without a sign, so no predicted change: {', '.join(answer['unsigned'])}",
     )
 
 
@@ -189,7 +198,7 @@ def evaluate_conditioning(
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
-    """LDS with candidates of the true class, of this and the class it is mistaken for, and without such a condition."""
+    """LDS with candidates of the true class, of that and the class it is mistaken for, and of all classes."""
     from attribution.evaluation import candidate_sets
 
     names = split_names(rankings) if rankings else candidate_sets.default_names(ws)
@@ -221,14 +230,15 @@ def evaluate_compute(
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
-    """LDS of TRAK, Datamodels and exemplar SVM against the seconds they take. Long; broken off, it goes on."""
+    """LDS of TRAK, Datamodels and exemplar SVM against the seconds they take. Long. Interrupted, it resumes when
+    run again."""
     from attribution.evaluation import lds_vs_compute
 
     variants = _parse_numbers(checkpoints, "--checkpoints"), _parse_numbers(halves, "--halves"), dim
     todo = lds_vs_compute.missing_work(ws, *variants)
     say(
         f"to do: gradients of {todo['checkpoints']} checkpoints, {todo['trainings']:,} trainings on halves, "
-        f"{todo['fits']} fits of Datamodels; some {duration(todo['seconds'])} of one core"
+        f"{todo['fits']} fits of Datamodels; about {duration(todo['seconds'])} of one core"
     )
     answer = with_progress(lds_vs_compute.compute, ws, *variants)
     save_for_pages(ws, lds_vs_compute, answer, "compute", checkpoints=checkpoints, halves=halves, dim=dim)
@@ -241,9 +251,9 @@ def evaluate_compute(
             "LDS": number(row["lds"]),
             "95 %": row["ci"],
             "time": duration(row["seconds"]),
-            "trainings": duration(row["training_seconds"]),
-            "own": duration(row["computing_seconds"]),
-            "made from": byte_size(row["bytes"]),
+            "training": duration(row["training_seconds"]),
+            "scoring": duration(row["computing_seconds"]),
+            "input size": byte_size(row["bytes"]),
             **_auc_cells(aucs, lds_vs_compute.variant_ranking(row)),
         }
         for row in answer["rows"]
@@ -264,14 +274,15 @@ def evaluate_cost(
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
-    """What each ranking stores, took to build and takes for a query, measured here, beside its LDS and removal AUC."""
+    """What each ranking stores, took to build and takes per query, measured here, with its LDS and removal AUC."""
     from attribution.evaluation import cost
 
     measured = with_progress(cost.compute, ws, ranking_names(ws, rankings) if rankings else None)
     if not rankings and ws.can_add(cost.PART):  # the pages show it
         cost.save(ws, measured, cost.cost_provenance())
     with ResultStore.for_workspace(ws) as store:
-        rows = cost.cost_rows(measured, *cost.lds_and_support_aucs(ws, store))
+        lds, aucs = cost.lds_and_support_aucs(ws, store)
+    rows = cost.cost_rows(measured, lds, aucs)
     parts = {name: {key: row[key] for key in ("bytes", "seconds")} for name, row in measured["rankings"].items()}
     table = [
         {
@@ -281,10 +292,7 @@ def evaluate_cost(
             "query": duration(row["query_ms"] / 1000),
             "LDS": row["lds"],
             "95 %": row["lds_ci"],
-            "remove AUC": row["auc"],
-            "95 % ": row["auc_ci"],
-            "mislabel AUC": row["mislabel_auc"],
-            "95 %  ": row["mislabel_auc_ci"],
+            **_auc_cells(aucs, row["ranking"]),
         }
         for row in rows
     ]
@@ -293,10 +301,11 @@ def evaluate_cost(
         as_json,
         {**answer, "rankings": {row["ranking"]: {**row, "parts": parts[row["ranking"]]} for row in rows}},
         (
-            f"queries: first {measured['k']}, median of {measured['targets']} targets, one thread of "
+            f"queries: top {measured['k']}, median of {measured['targets']} targets, one thread of "
             f"{measured['machine']}",
             table,
         ),
+        *_auc_notes(aucs),
     )
 
 
@@ -308,33 +317,43 @@ def evaluate_transfer(
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
-    """Every ranking's supports under several recipes, on targets that are stable in all of them."""
+    """Every ranking's supports under several recipes, on targets on which the models of each agree."""
     from attribution.evaluation import recipe_transfer
+    from attribution.evaluation.support_report import KINDS
 
     with ResultStore.for_workspace(ws) as store:
         recipes = split_names(names) if names else recipe_transfer.studied_recipes(ws, store)
         answer = recipe_transfer.report(ws, store, recipes, protocol)
-    columns = ("n", "auc", "auc_ci", "median", "censored", "unstable")
     tables: dict[str, list[dict]] = {}
     for recipe, report in answer["recipes"].items():
         for kind, measured in report["kinds"].items():
             tables.setdefault(kind, []).extend(
-                {"ranking": name, "recipe": recipe, **{key: row[key] for key in columns}}
-                for name, row in measured["rankings"].items()
+                {"recipe": recipe, **row} for row in _support_rows(measured["rankings"], answer["K"])
             )
     print_answer(
         as_json,
         answer,
         "Supports under different recipes are not comparable: read each recipe's rankings beside its random control.",
         "Recipes: " + ", ".join(f"{name} {report['hash']}" for name, report in answer["recipes"].items()),
-        *[(f"{kind}, K = {answer['K']}", rows) for kind, rows in tables.items()]
+        *[(f"supports by {KINDS[kind]}, K = {answer['K']}", rows) for kind, rows in tables.items()]
         or ["No target has been studied under all of these yet."],
     )
 
 
-def _named_rows(rankings: dict[str, dict]) -> list[dict]:
-    """Rows of a table: the ranking's name, then what was measured of it."""
-    return [{"ranking": name, **row} for name, row in rankings.items()]
+def _support_rows(rankings: dict[str, dict], k_max: int) -> list[dict]:
+    """Rows of a table: `support_curves.summarise_supports` of each ranking, as far as it is known."""
+    heads = {"unstable": "approximate", "unfinished": "unfinished", "trainings_mean": "trainings per target"}
+    return [
+        {
+            "ranking": name,
+            "AUC": estimate(row["auc"], row["auc_ci"]),
+            "median": f"> {k_max}" if row["median"] is None else number(row["median"], 1).removesuffix(".0"),
+            "no flip": "–" if row["censored"] is None else f"{round(row['censored'] * row['n'])} of {row['n']}",
+            "nothing to flip": row["already_wrong"] + row["already_right"],
+            **{head: row[key] for key, head in heads.items() if key in row},
+        }
+        for name, row in rankings.items()
+    ]
 
 
 def _parse_folders(texts: list[str]) -> dict[str, Path]:
@@ -362,13 +381,18 @@ def _parse_numbers(text: str, option: str) -> tuple[int, ...]:
 def _auc_cells(aucs: dict, name: str) -> dict:
     """The cells of a ranking's support AUCs; aucs: `support_report.compare_on_same_targets`."""
     rows = {kind: result["rankings"].get(name) for kind, result in aucs.items()}
-    return {f"{kind} AUC": estimate(row["auc"], row["auc_ci"]) if row else "–" for kind, row in rows.items()}
+    from attribution.evaluation.support_report import auc_titles
+
+    titles = auc_titles(aucs)
+    return {titles[kind]: estimate(row["auc"], row["auc_ci"]) if row else "–" for kind, row in rows.items()}
 
 
 def _auc_notes(aucs: dict) -> list[str]:
     """A line for each kind of support: which targets its AUCs are of."""
+    from attribution.evaluation.support_report import KINDS
+
     return [
-        f"{kind} AUC: the same {result['targets']} targets for all"
+        f"AUC of {KINDS[kind]}: the same {result['targets']} targets for all rankings"
         + f", {result['unfinished']} more unfinished" * bool(result["unfinished"])
         + f", protocol {result['protocol']}, K = {result['K']}"
         for kind, result in aucs.items()

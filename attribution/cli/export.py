@@ -30,7 +30,7 @@ from attribution.rankings.similarity import Similarity
 from attribution.workspace.workspace import DEMO, Workspace
 
 LINEUP = "lineup"
-Top = Annotated[int, whole_option("--top", 1, limits.MAX_IMAGES, "Tiles a row.")]
+Top = Annotated[int, whole_option("--top", 1, limits.MAX_IMAGES, "Tiles per row.")]
 Ends = Annotated[str, typer.Option(help="helpful, harmful or both")]
 Explain = Annotated[str, typer.Option(help="true or predicted")]
 Cut = Annotated[int | None, whole_option("--k", 1, limits.MAX_IMAGES, "Draw the cut after this rank.")]
@@ -41,8 +41,8 @@ def export_figure(
     what: Annotated[
         str,
         typer.Option(
-            help="lineup, or a chart of Compare: supports, lds, agreement, lds-supports, conditioning, calibration, "
-            "compute, cost, features, adaptive-supports, support-transfer."
+            help="lineup (the top images of a target), or a chart of Compare: supports, lds, agreement, lds-supports, "
+            "conditioning, calibration, compute, cost, features, adaptive-supports, support-transfer."
         ),
     ] = LINEUP,
     target: Annotated[str | None, typer.Option(help="Of a lineup: the validation image.")] = None,
@@ -59,7 +59,7 @@ def export_figure(
     protocol: Annotated[str | None, typer.Option(help="Of supports, lds-supports: the study's.")] = None,
     ws: WorkspaceOption = DEMO,
 ):
-    """The lineup of a target, or a chart of Compare as stored, as a figure, or as the table behind it."""
+    """A target's top images per ranking, or a stored chart of Compare, as a figure or as the table behind it."""
     from attribution.explore.lineup import lineup_rows
     from attribution.export import charts, lineup_figure
     from attribution.export.charts import stored
@@ -107,7 +107,7 @@ def export_report(
     k: Cut = None,
     ws: WorkspaceOption = DEMO,
 ):
-    """A target's lineup and verdicts, and all that Compare knows, as one HTML file that opens anywhere."""
+    """A target's top images and verdicts, and all measurements of Compare, as one HTML file that opens anywhere."""
     from attribution.explore.lineup import lineup_rows
     from attribution.export import report
     from attribution.store.results import ResultStore
@@ -122,12 +122,15 @@ def export_ranking(
     ranking: RankingName,
     out: Annotated[Path, typer.Option(help="A .parquet file.")],
     targets: Annotated[str | None, typer.Option(help="Such as 0-999; all that it ranks for if not given.")] = None,
-    top: Annotated[int, whole_option("--top", 1, limits.MAX_IMAGES, "Training images a target, of each end.")] = 100,
+    top: Annotated[
+        int,
+        whole_option("--top", 1, limits.MAX_IMAGES, "Training images per target, most helpful and most harmful each."),
+    ] = 100,
     note: Annotated[str | None, typer.Option(help="What a reader must know: of JPEG copies.")] = None,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
-    """A ranking's first images as Lineup's own Parquet, which `import parquet` brings to any copy of the data set."""
+    """A ranking's top images as Lineup's own Parquet, which `import parquet` brings to any copy of the data set."""
     from attribution.importing.formats import parquet
     from attribution.training.edits import parse_image_numbers
     from attribution.workspace.provenance import command_provenance
@@ -148,10 +151,10 @@ def export_ranking(
         part: {key: value for key, value in manifest.items() if key not in ("files", "home", "digest")},
     }
     labels = parquet.labels_digest(ws.train_labels, ws.val_labels)
-    about = " · ".join(filter(None, [source.description.removesuffix(" · live"), f"first {top}", note]))
+    about = " · ".join(filter(None, [source.description.removesuffix(" · live"), f"top {top}", note]))
     rows = parquet.write_ranking(user_path(out), source, numbers, top, labels, about, provenance)
     answer = {"workspace": ws.name, "ranking": ranking, "targets": len(numbers), "rows": rows, "file": str(out)}
-    print_answer(as_json, answer, f"{out}: the first {top} of {ranking} for {len(numbers):,} targets, {rows:,} rows")
+    print_answer(as_json, answer, f"{out}: the top {top} of {ranking} for {len(numbers):,} targets, {rows:,} rows")
 
 
 def export_corrections(

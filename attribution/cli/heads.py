@@ -26,14 +26,14 @@ def evaluate_adaptive_supports(
     recipe: Recipe = None,
     k_max: Annotated[int, whole_option("--k-max", 1, limits.MAX_IMAGES, "The largest k.")] = DEFAULT_K_MAX,
     batch: Annotated[
-        int, whole_option("--batch", 1, limits.MAX_IMAGES, "Images between two computations of influence.")
+        int, whole_option("--batch", 1, limits.MAX_IMAGES, "Images removed before influence is computed anew.")
     ] = 8,
     workers: Workers = 1,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
-    """Under a head: how much smaller supports get when influence is computed anew after every few images removed.
-    Minutes; broken off, it goes on."""
+    """Under a head: how much smaller supports get in a recomputed order (influence computed anew after every few
+    images removed). Minutes. Interrupted, it resumes when run again."""
     from attribution.evaluation import adaptive_supports
 
     ws = ws.with_model(recipe or ws.model)
@@ -46,7 +46,7 @@ def evaluate_adaptive_supports(
     answer = adaptive_supports.report(found)
     rows = [
         {
-            "order": order,
+            "order": adaptive_supports.ORDER_NAMES[order],
             "AUC": estimate(row["auc"], row["auc_ci"]),
             "flipped": _share(row["flipped"]),
             "median": row["median"],
@@ -58,26 +58,26 @@ def evaluate_adaptive_supports(
         as_json,
         answer,
         (
-            f"{answer['recipe']} {answer['recipe_hash']}, {answer['targets']} right validation images, "
-            f"K = {answer['K']}, influence anew after every {answer['batch']} images",
+            f"{answer['recipe']} {answer['recipe_hash']}, {answer['targets']} correct validation images, "
+            f"K = {answer['K']}, influence recomputed after every {answer['batch']} images",
             rows,
         ),
-        f"adaptive less prefix: AUC {estimate(difference['auc_difference'], difference['auc_difference_ci'])}",
-        f"where both flip ({answer['both']}): adaptive has {estimate(ratio['median'], ratio['ci'])} of the prefix's "
-        f"size (median); smaller, equal, larger {answer['smaller']}, {answer['equal']}, {answer['larger']}",
-        f"flipped by the adaptive order alone {answer['gained']}, by the prefix alone {answer['lost']}",
+        f"recomputed minus fixed order: AUC {estimate(difference['auc_difference'], difference['auc_difference_ci'])}",
+        f"where both flip ({answer['both']}): the recomputed support has {estimate(ratio['median'], ratio['ci'])} "
+        f"times the size (median); smaller, equal, larger {answer['smaller']}, {answer['equal']}, {answer['larger']}",
+        f"flipped in the recomputed order alone {answer['gained']}, in the fixed order alone {answer['lost']}",
     )
 
 
 def evaluate_support_transfer(
     recipe: Recipe = None,
-    targets: Annotated[int, whole_option("--targets", 1, limits.MAX_IMAGES, "Of the head's supports.")] = 40,
-    seeds: Annotated[int, whole_option("--seeds", 1, limits.MAX_SEEDS, "Trainings without each of them.")] = 3,
+    targets: Annotated[int, whole_option("--targets", 1, limits.MAX_IMAGES, "How many of the head's supports.")] = 40,
+    seeds: Annotated[int, whole_option("--seeds", 1, limits.MAX_SEEDS, "Trainings without each support.")] = 3,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
-    """Do the supports of the workspace's own recipe flip a head too, and a head's the own recipe? Trains; broken off,
-    it goes on."""
+    """Do the supports of the workspace's own recipe flip a head too, and a head's the own recipe? Trains.
+    Interrupted, it resumes when run again."""
     from attribution.evaluation import support_transfer
 
     ws = ws.with_model(recipe or ws.model)
@@ -97,9 +97,9 @@ def evaluate_support_transfer(
             "targets": row["n"],
             "median size": row["k"],
             "flipped": _share(row["flipped"]),
-            "by random ones": mean_ci(row["control"], 100, 1),
+            "random images": mean_ci(row["control"], 100, 1),
             "margin falls by": mean_ci(row["fall"], digits=2),
-            "by random ones ": mean_ci(row["control_fall"], digits=2),
+            "random images ": mean_ci(row["control_fall"], digits=2),
         }
         for row in rows
     ]
@@ -107,8 +107,8 @@ def evaluate_support_transfer(
         as_json,
         {**answer, "summary": rows},
         f"models {' and '.join(f'{name} {digest}' for name, digest in zip(answer['models'], answer['hashes']))}; "
-        f"{len(answer['seeds'])} seeds a training, exact refits; random images of the same classes beside each; shares "
-        "in percent",
+        f"{len(answer['seeds'])} seeds per training, exact refits; random images of the same classes beside each; "
+        "shares in percent",
         ("", table),
     )
 

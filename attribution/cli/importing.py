@@ -74,7 +74,7 @@ def import_(
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
-    """Bring a ranking of another library's into a workspace, checked against its images; or corrections of labels."""
+    """Import a ranking of another library into a workspace, checked against its images; or corrections of labels."""
     declared = formats.Declaration(orientation, sign, index_base, targets, train, part)
     if format == CORRECTIONS:
         if name or force or train_files or dense is not None or declared != formats.Declaration():
@@ -89,7 +89,7 @@ def import_(
 def show(
     path: Path,
     name: Annotated[str | None, typer.Option(help="What to call it; else the file's name.")] = None,
-    format: Annotated[str | None, typer.Option(help="Looked for if not given.")] = None,
+    format: Annotated[str | None, typer.Option(help="Found out if not given.")] = None,
     orientation: Orientation = None,
     sign: Sign = None,
     index_base: IndexBase = None,
@@ -99,12 +99,12 @@ def show(
     part: Part = None,
     dense: Dense = None,
     force: Force = False,
-    port: Annotated[int, whole_option("--port", 1, 65535, "Where to serve the lineup.")] = 8501,
+    port: Annotated[int, whole_option("--port", 1, 65535, "Where to serve the dashboard.")] = 8501,
     serve: Annotated[bool, typer.Option("--serve/--no-serve", help="Open Debug with it.")] = True,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
-    """Your scores in a minute: checked, imported, judged, and lined up beside the others in the browser."""
+    """Your scores: checked, imported, judged, and shown beside the other rankings in the browser."""
     format = format or formats.detect_format(path)
     name = name or re.sub(r"[^a-z0-9._-]+", "-", path.stem.lower()).strip("-._")[:40]
     declared = formats.Declaration(orientation, sign, index_base, targets, train, part)
@@ -116,7 +116,7 @@ def show(
         {
             "ranking": other,
             "candidates": CANDIDATE_SETS[candidates[other]],
-            f"of its first {SHOW_K} shared": number(count, 1),
+            f"of its top {SHOW_K} shared": number(count, 1),
         }
         for other, count in answer["shared"].items()
     ]
@@ -127,7 +127,7 @@ def show(
         f"LDS {estimate(lds['lds'], lds['ci'])}, {halves_text(ws, answer['halves'])}"
         if lds
         else f"no LDS: {answer['why_no_lds']}",
-        f"{percent(answer['same_class'], 0)} of its first {SHOW_K} have the target's class, over {answer['n']} targets",
+        f"{percent(answer['same_class'], 0)} of its top {SHOW_K} have the target's class, over {answer['n']} targets",
         ("", shared),
     )
     if serve and not as_json:
@@ -141,7 +141,7 @@ def features_import(
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
-    """Bring a feature set of your own; ESVM, L2 and cosine rankings in it are then computed when asked."""
+    """Import a feature set of your own; ESVM, L2 and cosine rankings in it are then computed when asked."""
     from attribution.importing.formats import features
 
     def work() -> dict:
@@ -163,7 +163,7 @@ def halves_import(
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
-    """Bring models on random subsets, a Datamodels store, for LDS to be measured on. Rankings should not have been
+    """Import models on random subsets, a Datamodels store, for LDS to be measured on. Rankings should not have been
     fitted on the same models."""
 
     def work() -> dict:
@@ -197,7 +197,7 @@ def base_import(
     ws: WholeWorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
-    """Bring the predictions of your own network: a model of the workspace, beside those of other recipes."""
+    """Import the predictions of your own network: a model of the workspace, beside those of other recipes."""
     from attribution.importing.formats import predictions as reading
 
     if out_of_sample and not train:
@@ -233,7 +233,7 @@ def base_import(
     ]
     if before:
         lines.append(
-            f"they stand in the place of {before['models'] or 'those'} models of {recipe}"
+            f"they replace {before['models'] or 'those'} models of {recipe}"
             + (f", made {before['made']}" if before["made"] else "")
         )
     lines.append(f"look at them with --model {recipe}, or in the header of the pages")
@@ -265,7 +265,7 @@ def base_compare(
     ws: WholeWorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
-    """Where the predictions of two models differ: a line for each pair of classes."""
+    """Where the predictions of two models differ: a line per pair of classes."""
     from attribution.evaluation import model_comparison
 
     compared = model_comparison.compare(ws, first, second)
@@ -321,8 +321,8 @@ def _import_corrections(ws: Workspace, path: Path, who: str | None, as_json: boo
     with DecisionLog.of(ws) as decisions:
         answer = corrections.import_corrections(ws, decisions, path, user_name() if who is None else who)
     lines = [
-        f"{answer['imported']:,} decisions about {ws.name} imported; {answer['same']:,} stood already, "
-        f"{answer['skipped']:,} in conflict in the file were passed over"
+        f"{answer['imported']:,} decisions about {ws.name} imported; {answer['same']:,} were here already, "
+        f"{answer['skipped']:,} in conflict in the file were left out"
     ]
     if answer["conflicts"]:
         lines.append(f"{answer['conflicts']:,} differ from what was decided here; settle them in Clean labels")

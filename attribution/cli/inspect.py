@@ -96,11 +96,11 @@ def rank(
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
-    """The training images a ranking puts first for a target."""
+    """The top training images of a ranking for a target."""
     number = ws.check_target(target)
     ranked = ws.ranking(ranking).top(number, top, candidates, end)
     if len(ranked.ids) < top:
-        say(f"{ranking} ranks {len(ranked.ids)} images for this target, and {top} were asked for")
+        say(f"{ranking} ranks only {len(ranked.ids)} images for this target; {top} were asked for")
     labels = [ws.classes[c] for c in ws.train_labels[ranked.ids]]
     predicted = ws.classes[ws.base.prediction[number]] if ws.has_base else None
     answer = {
@@ -121,7 +121,7 @@ def rank(
     print_answer(
         as_json,
         answer,
-        f"target {number}: {answer['label']}{prediction}; first {len(labels)} of {ranking}, {end}",
+        f"target {number}: {answer['label']}{prediction}; top {len(labels)} of {ranking}, {end}",
         ("", rows),
     )
 
@@ -133,7 +133,8 @@ def reach(
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
-    """Whom a training image helps and harms most, in how many targets' lists it stands, and its near-duplicates."""
+    """Predictions that a training image helps or harms most, in how many targets' top lists it is, and its
+    near-duplicates."""
     from attribution.explore import influence
     from attribution.rankings.base import check_k
 
@@ -159,16 +160,17 @@ def reach(
     for row in influences:
         for end, name in ((row.helped, "helped"), (row.harmed, "harmed")):
             if end is not None:
-                lists = f", in the first {row.k} of {end.n_lists} of {row.n_targets:,} targets" if end.hub_rank else ""
+                lists = f", in the top {row.k} of {end.n_lists} of {row.n_targets:,} targets" if end.hub_rank else ""
                 parts += [f"{row.ranking}: {name} most{lists}", ("", _end_json(ws, end)["targets"])]
         if row.helped is None:
             parts.append(
-                f"{row.ranking}: needs its lists: python -m attribution evaluate hubs --rankings {row.ranking}"
+                f"{row.ranking}: top lists are missing; run: python -m attribution evaluate hubs "
+                f"--rankings {row.ranking}"
             )
         elif row.harmed is None:
-            parts.append(f"{row.ranking}: harm is not defined for this method: its scores have no sign")
+            parts.append(f"{row.ranking}: this method has no harmful scores")
     if near := answer["duplicates"]:
-        more = "" if near["whole"] else "; perhaps more: these features tell little apart"
+        more = "" if near["whole"] else "; perhaps more: these features distinguish little"
         group = ", ".join(map(str, near["group"])) or "none"
         parts.append(f"near-duplicates, cosine {near['cosine']:g} in {near['features']}: {group}{more}")
         parts.append(("nearest", near["nearest"]))
@@ -180,7 +182,7 @@ def duplicates(
         str | None,
         typer.Option(
             help="train-val: copies of validation images among the training images, exact and near; the pages then "
-            "tell of them.",
+            "mark them.",
             metavar="train-val",
         ),
     ] = None,
@@ -236,7 +238,7 @@ def _copies(ws: Workspace, features: str | None, cosine: float, as_json: bool) -
     }
     lines = [copies.exact_text(ws, exact), copies.near_text(ws, near) if near else without]
     if not stored:
-        lines.append(f"{ws.name} brings what it shows of copies, which is not replaced")
+        lines.append(f"{ws.name} came with its record of copies, which is not replaced")
     print_answer(as_json, answer, *lines, *([("", rows)] if rows else []))
 
 

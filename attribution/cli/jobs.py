@@ -49,7 +49,7 @@ def runner(
     ] = None,
     idle: Annotated[
         float,
-        fraction_option("--idle", 0, 10**9, "Go away after this many seconds without work.", envvar="LINEUP_IDLE"),
+        fraction_option("--idle", 0, 10**9, "Stop after this many seconds without work.", envvar="LINEUP_IDLE"),
     ] = 60,
 ):
     """Do the queued jobs of a workspace until there are none. The dashboard starts one by itself."""
@@ -86,11 +86,11 @@ def jobs_pause(number: JobNumber, ws: WorkspaceOption = DEMO):
 
 
 def jobs_resume(number: JobNumber, ws: WorkspaceOption = DEMO):
-    """Let a paused job go on where it was."""
+    """Resume a paused job."""
     job = _load_job(ws, number)
     if not jobs.resume(ws, number):
         raise UserError(f"job {number} is {job.state}; only a paused job can be resumed")
-    print(f"job {number} goes on")
+    print(f"job {number} is resumed")
 
 
 def jobs_cancel(number: JobNumber, ws: WorkspaceOption = DEMO):

@@ -15,14 +15,14 @@ def rankings_add(
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
-    """Let Lineup rank by code of yours. It runs on this machine as you, with all that you may do."""
+    """Let Lineup rank by your own code. It runs on this machine as you, with all that you may do."""
     made = own.add(ws, what)
     answer = {"ranking": made.name, "hash": made.hash, "place": made.place, "files": sorted(made.files)}
     print_answer(as_json, answer, f"ranking {made.name} {made.hash}: {made.place}")
 
 
 def rankings_list(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
-    """The rankings that code of yours computes, and those that installed packages offer."""
+    """The rankings that your own code computes, and those that installed packages offer."""
     rows = []
     for name in own_code.names(own.KIND):
         found = own_code.get(own.KIND, name)
@@ -33,6 +33,6 @@ def rankings_list(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
 
 
 def rankings_remove(name: Annotated[str, typer.Argument(help="One of yours.")], as_json: JsonOption = False):
-    """Forget where a ranking of yours is. Its results stay."""
+    """Remove one of your rankings from this machine. Its results stay."""
     own_code.remove(own.KIND, name)
     print_answer(as_json, {"removed": name}, f"{name} is no ranking of this machine any more; its results are kept")

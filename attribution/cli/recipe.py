@@ -50,7 +50,7 @@ def recipe_add(
     ] = int(own.PATIENCE),
     as_json: JsonOption = False,
 ):
-    """Let Lineup train by code of yours. It runs on this machine as you, with all that you may do."""
+    """Let Lineup train by your own code. It runs on this machine as you, with all that you may do."""
     if command is None:
         made = own.add(what)
     else:
@@ -81,7 +81,7 @@ def recipe_check(
 
 
 def recipe_list(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
-    """The recipes that can be asked for here, what they reach and what is stored of them."""
+    """The recipes that can be used here, their accuracy and what is stored of them."""
     with ResultStore.for_workspace(ws) as store:
         rows = describe_recipes(ws, store)
     shown = [
@@ -101,6 +101,6 @@ def recipe_list(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
 
 
 def recipe_remove(name: Annotated[str, typer.Argument(help="One of yours.")], as_json: JsonOption = False):
-    """Forget where a recipe of yours is. Its results stay."""
+    """Remove one of your recipes from this machine. Its results stay."""
     own.remove(name)
     print_answer(as_json, {"removed": name}, f"{name} is no recipe of this machine any more; its results are kept")

@@ -41,10 +41,10 @@ from attribution.training.edits import parse_image_numbers
 from attribution.workspace.workspace import DEMO, Workspace
 
 RemoveTop = Annotated[
-    int | None, whole_option("--remove-top", 1, limits.MAX_IMAGES, "Remove the ranking's first K images.")
+    int | None, whole_option("--remove-top", 1, limits.MAX_IMAGES, "Remove the ranking's top K images.")
 ]
 RelabelTop = Annotated[
-    int | None, whole_option("--relabel-top", 1, limits.MAX_IMAGES, "Give its first K images a wrong label.")
+    int | None, whole_option("--relabel-top", 1, limits.MAX_IMAGES, "Give its top K images a wrong label.")
 ]
 RemoveHarmful = Annotated[
     int | None,
@@ -53,7 +53,7 @@ RemoveHarmful = Annotated[
 OptionalRanking = Annotated[str | None, typer.Option(help="The ranking's name; `info` lists them.")]
 RemoveImages = Annotated[str | None, typer.Option(help="Remove these images, such as 3,7,10-12.")]
 RelabelImages = Annotated[str | None, typer.Option(help="Give these images a wrong label.")]
-Seeds = Annotated[int, whole_option("--seeds", 1, limits.MAX_SEEDS, "Trainings an edit.")]
+Seeds = Annotated[int, whole_option("--seeds", 1, limits.MAX_SEEDS, "Trainings per edit.")]
 Draws = Annotated[
     int | None,
     whole_option("--draws", 0, limits.MAX_DRAWS, "Random controls of the same classes; 1, and 20 under a head."),
@@ -84,7 +84,7 @@ def retrain(
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
-    """Retrain without a ranking's first images or chosen ones (or with wrong labels on them), beside the controls."""
+    """Retrain without a ranking's top images or chosen ones (or with wrong labels on them), beside the controls."""
     groups = near_duplicates.grouping_spec(ws, features, cosine) if with_duplicates else None
     tops = {"--remove-top": remove_top, "--relabel-top": relabel_top, "--remove-harmful": remove_harmful}
     spec = _asked_spec(ws, target, ranking, tops, remove, relabel, seeds, draws, recipe, groups)
@@ -95,7 +95,7 @@ def retrain(
     lines = [f"{spec.describe()}, recipe {answer['recipe']} {answer['recipe_hash']}, seeds {answer['seeds']}{known}"]
     if groups:
         lines.append(
-            f"{spec['groups']['along']} near-duplicates came along ({groups['features']}, cosine at least "
+            f"{spec['groups']['along']} near-duplicates were removed, too ({groups['features']}, cosine at least "
             f"{groups['cosine']:g})"
         )
     rows = [
@@ -130,8 +130,8 @@ def retrain_plan(
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
-    """Write the trainings of a retraining into folders, to be done elsewhere by code of yours: one each, with its
-    job.json. `retrain collect` reads what comes back."""
+    """Write the trainings of a retraining into folders, to be done elsewhere by your own code, each with its
+    job.json; `retrain collect` reads the results."""
     tops = {"--remove-top": remove_top, "--relabel-top": relabel_top, "--remove-harmful": remove_harmful}
     spec = _asked_spec(ws, target, ranking, tops, remove, relabel, seeds, draws, recipe)
     with ResultStore.for_workspace(ws) as store:
@@ -150,7 +150,9 @@ def retrain_collect(
     """Store what has come back into the folders of `retrain plan`. Exit status 2 where something is refused."""
     with ResultStore.for_workspace(ws) as store:
         collected = planned.collect_plan(ws, store, user_path(folder))
-    counts = f"{len(collected.stored)} stored, {len(collected.known)} known before, {len(collected.waiting)} to come"
+    counts = (
+        f"{len(collected.stored)} stored, {len(collected.known)} known before, {len(collected.waiting)} still missing"
+    )
     refused = [{"refused": name, "why": why} for name, why in collected.refused.items()]
     print_answer(as_json, vars(collected), counts, *([("", refused)] if refused else []))
     if refused:
@@ -166,10 +168,10 @@ def support(
     ] = "remove",
     protocol: Protocol = None,
     k_max: Annotated[
-        int, whole_option("--k-max", 1, limits.MAX_IMAGES, "Give up above this many images.")
+        int, whole_option("--k-max", 1, limits.MAX_IMAGES, "The largest k that is tried.")
     ] = support_search.DEFAULT_K_MAX,
     disjoint: Annotated[
-        int | None, whole_option("--disjoint", 2, MAX_SUPPORTS, "Up to so many supports that share no image, 2 or 3.")
+        int | None, whole_option("--disjoint", 2, MAX_SUPPORTS, "Find 2 or 3 supports that share no image.")
     ] = None,
     groups: Annotated[
         bool, typer.Option("--groups", help="Remove each image with its near-duplicates; k counts such groups.")
@@ -180,7 +182,7 @@ def support(
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
-    """Find the smallest tested prefix of a ranking whose removal (or relabelling) flips a target, or repairs it."""
+    """Find the fewest top images of a ranking whose removal (or relabelling) flips a target, or repairs it."""
     question = {
         "target": target,
         "ranking": ranking,
@@ -228,7 +230,7 @@ def study(
             "--targets",
             parser=_read_count,
             metavar="INTEGER|all",
-            help="How many stable targets (of repairs, wrong ones), drawn at random; or all of them.",
+            help="How many targets, drawn at random from those the models agree on (for repairs, wrong ones); or all.",
         ),
     ] = 20,
     rankings: Rankings = None,
@@ -237,12 +239,13 @@ def study(
     seed: Annotated[int, whole_option("--seed", 0, limits.MAX_SEED, "Draws the targets.")] = STUDY_SEED,
     recipe: Recipe = None,
     recipes: Annotated[
-        str | None, typer.Option(help="Compare these recipes on targets stable in all of them, with commas.")
+        str | None,
+        typer.Option(help="Compare these recipes, with commas, on targets on which the models of each agree."),
     ] = None,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
-    """Supports of many targets under several rankings. Interrupt it and call it again: it goes on where it was."""
+    """Supports of many targets under several rankings. Interrupted, it resumes when run again."""
     from attribution.explore.targets import draw_stable_targets, draw_wrong_targets, stable_targets, wrong_targets
 
     if recipe and recipes:
@@ -274,12 +277,13 @@ def prune(
     shares: Annotated[str, typer.Option(help="Percents to drop, with commas.")] = ",".join(
         map(str, pruning.DEFAULT_SHARES)
     ),
-    seeds: Annotated[int, whole_option("--seeds", 1, limits.MAX_SEEDS, "Trainings a point.")] = len(SEEDS),
+    seeds: Annotated[int, whole_option("--seeds", 1, limits.MAX_SEEDS, "Trainings per point.")] = len(SEEDS),
     recipe: Recipe = None,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
-    """Accuracy without the least influential x % of the training images, against a random x % of the same classes."""
+    """Accuracy without the least influential x % of the training images, and without as many random ones of
+    the same classes."""
     percents = [limits.read_whole(share) for share in split_names(shares)]
     if None in percents:
         raise UserError(
@@ -366,9 +370,10 @@ def _support_text(row: dict) -> str:
         before = "still wrong" if row["kind"] == "repair" else "survived"
         images = f", {row['images']} images with near-duplicates" if "images" in row else ""
         seeds = f"; five other seeds: {row['others'][0]} to {row['others'][1] or 'more'}" if row.get("others") else ""
-        return f"support {row['support']}{images} ({row['status']}, {before} at {row['lo']}{seeds})"
+        status = {"unstable": "approximate"}.get(row["status"], row["status"])
+        return f"support {row['support']}{images} ({status}, {before} at {row['lo']}{seeds})"
     nothing = {"already_wrong": "already wrong, nothing to flip", "already_right": "already right, nothing to repair"}
-    return nothing.get(row["status"]) or f"no support found up to {row['lo']}"
+    return nothing.get(row["status"]) or f"no {'repair' if row['kind'] == 'repair' else 'flip'} within {row['lo']}"
 
 
 def _known_since(created: float) -> str:

@@ -91,7 +91,7 @@ def workspace_create(
     for other in earlier:
         lines.append(
             f"{other.path} was created from this folder, and its images or labels were others: it is another data set, "
-            "whose results stay with it. What was decided about images that are the same is taken along by: python -m "
+            "whose results stay with it. Carry over what was decided about images that are the same with: python -m "
             f"attribution workspace carry-over {shlex.quote(str(other.path))} --workspace {shlex.quote(str(path))}"
         )
     answer = {
@@ -126,7 +126,7 @@ def workspace_poison(
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
-    """A copy of a workspace with a backdoor in it: can rankings find the images that it came by?"""
+    """A copy of a workspace with a backdoor in it: can rankings find the poisoned images?"""
     from attribution.evaluation.poison import create_poisoned_copy
 
     poisoned = create_poisoned_copy(ws, path, _parse_class(ws, label), n, targets, side, seed)
@@ -134,7 +134,7 @@ def workspace_poison(
     print_answer(
         as_json,
         {"workspace": poisoned.name, "path": str(path), **provenance},
-        f"{poisoned.name}: {n} training images of other classes bear a patch and the label "
+        f"{poisoned.name}: {n} training images of other classes carry a patch and the label "
         f"{ws.classes[provenance['class']]}; {targets} triggered validation images come last, from {ws.n_val}. Next, "
         f"with --workspace {shlex.quote(str(path))}: base train, features train, rankings build trak, evaluate "
         "backdoor",
@@ -143,17 +143,17 @@ def workspace_poison(
 
 def workspace_carry_over(
     path: Annotated[Path, typer.Argument(metavar="DIR", help="The earlier workspace.")],
-    who: Annotated[str | None, typer.Option(help="Who takes them along; you if not given.")] = None,
+    who: Annotated[str | None, typer.Option(help="In whose name; yours if not given.")] = None,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
-    """Take along what was decided about labels in another workspace, for images that are the same in both."""
+    """Carry over what was decided about labels in another workspace, for images that are the same in both."""
     from attribution.audit.carry_over import carry_over
 
     earlier = Workspace.open(path)
     answer = with_progress(carry_over, earlier, ws, user_name() if who is None else who)
     lines = [
-        f"{answer['imported']:,} decisions of {earlier.name} taken along to {ws.name}; {answer['same']:,} stood "
+        f"{answer['imported']:,} decisions of {earlier.name} carried over to {ws.name}; {answer['same']:,} stood "
         f"already, {answer['changed']:,} are about images that are not the same here, {answer['unknown']:,} name a "
         f"class that is not here, {answer['skipped']:,} were in conflict"
     ]
@@ -165,7 +165,7 @@ def workspace_carry_over(
 def workspace_locate(
     root: Annotated[Path, typer.Option(help="The data set's folder on this machine.")], ws: WorkspaceOption = DEMO
 ):
-    """Say where on this machine the images of a workspace are."""
+    """Set where on this machine the images of a workspace are."""
     from attribution.workspace.create import locate_images
 
     locate_images(ws, root)

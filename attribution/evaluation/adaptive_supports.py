@@ -37,7 +37,7 @@ STORED = Part("adaptive_supports", "supports.parquet")
 PART = STORED.name
 ORDERS = ("prefix", "adaptive")
 #: what an order is called on pages: there "adaptive" is a protocol of the search
-ORDER_NAMES = {"prefix": "prefix", "adaptive": "recomputed order"}
+ORDER_NAMES = {"prefix": "fixed order", "adaptive": "recomputed order"}
 #: images between two computations of influence
 BATCH = 8
 COLUMNS = ["target", *(f"{order}{what}" for order in ORDERS for what in ("_status", ""))]
@@ -81,7 +81,7 @@ def right_targets(workspace: Workspace) -> list[int]:
     """The validation images that the head gets right, ascending. Raises UserError where the model is no head."""
     if not is_head(workspace.recipe):
         raise UserError(
-            f"{workspace.recipe} is no head, and each step of an adaptive order would be a training; say one: "
+            f"{workspace.recipe} is no head, and each step of a recomputed order would be a training; choose one: "
             f"--recipe {next(iter(heads.names(workspace)), 'head-moco')}"
         )
     return np.flatnonzero(workspace.base.prediction == workspace.val_labels).tolist()
@@ -141,7 +141,7 @@ def report(found: AdaptiveSupports) -> dict:
     `support_curves.summarise_supports`, with "flipped" of `share_with_interval`}, "difference": of the areas, adaptive
     less prefix, as `support_curves.compare_pair`; of the targets that both flip "both", their number, "smaller",
     "equal", "larger", and "ratio": the median of the adaptive size by the prefix's, with its interval; "gained",
-    "lost": targets that the adaptive order alone flips, and the prefix alone}. Intervals are over targets."""
+    "lost": targets that the recomputed order alone flips, and the fixed order alone}. Intervals are over targets."""
     supports = {order: found.supports(order) for order in ORDERS}
     sizes = {
         order: np.array([supports[order][target].support or np.inf for target in supports[order]], float)

@@ -80,7 +80,7 @@ def compute(
     for name in names:
         if CANDIDATES_MARK in name:
             raise UserError(
-                f"{name} says its candidates, and the backdoor asks among its own; name it without {CANDIDATES_MARK}"
+                f"{name} names its candidates, and the backdoor check has its own; name it without {CANDIDATES_MARK}"
             )
         if not _is_applicable(workspace.ranking(name)):
             raise UserError(f"{name} does not score every training image for every target; leave it out")

@@ -29,7 +29,7 @@ from attribution.workspace.parts import Part, Progress, base_digest, ranking_ver
 from attribution.workspace.workspace import Workspace
 
 #: which ranking's images were removed, in the words of the tables
-ORIGINS = {"own": "its own first k", "others": "what others put first", "random": "random, of the class"}
+ORIGINS = {"own": "its own top k", "others": "top k of others", "random": "random, same class"}
 #: ranges of k, both ends included
 K_RANGES = ((1, 8), (9, 32), (33, 128), (129, None))
 STORED = Part("calibration", versions="versions")

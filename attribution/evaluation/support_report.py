@@ -11,6 +11,23 @@ from attribution.metrics import statistics, support_curves
 from attribution.store.results import ResultStore
 from attribution.workspace.workspace import Workspace
 
+#: kind of support -> its name
+KINDS = {"remove": "removal", "mislabel": "mislabelling", "repair": "repair"}
+
+
+def auc_variant(kind: str, targets: int | str, protocol: str) -> str:
+    """What an AUC is of. Figures of one name differ with the targets and the search, so that each says these.
+
+    >>> auc_variant("remove", 15, "adaptive")
+    'removal, 15 targets, adaptive'
+    """
+    return f"{KINDS[kind]}, {targets} target{'s' * (str(targets) != '1')}, {protocol}"
+
+
+def auc_titles(supports: dict[str, dict]) -> dict[str, str]:
+    """kind -> "AUC: removal, 15 targets, adaptive" of `compare_on_same_targets`."""
+    return {kind: f"AUC: {auc_variant(kind, study['targets'], study['protocol'])}" for kind, study in supports.items()}
+
 
 def report(
     workspace: Workspace, store: ResultStore, protocol: str | None = None, names: list[str] | None = None
@@ -87,10 +104,9 @@ def compare_on_same_targets(
         if best:
             _, protocol, studied, common = best
             tables, k_max = studies[protocol].tables[kind], studies[protocol].k_max
-            rows = {
-                name: support_curves.summarise_supports([tables[name][target] for target in common], k_max)
-                for name in studied
-            }
+            rows = support_curves.summarise_rankings(
+                {name: [tables[name][target] for target in common] for name in studied}, k_max
+            )
             unfinished = {target for name in studied for target, support in tables[name].items() if support is None}
             answer[kind] = {
                 "protocol": protocol,
@@ -104,16 +120,13 @@ def compare_on_same_targets(
 
 def evaluate_study(study: Study) -> dict[str, dict]:
     """kind -> {"rankings", "wins"} of `support_curves.compare_rankings`, and "pairs" of `list_pairs`."""
-    answer = {}
-    for kind, rankings in study.tables.items():
-        answer[kind] = support_curves.compare_rankings(rankings, study.k_max)
-        answer[kind]["pairs"] = list_pairs(answer[kind]["wins"])
-    return answer
+    answer = support_curves.compare_kinds(study.tables, study.k_max)
+    return {kind: {**measured, "pairs": list_pairs(measured["wins"])} for kind, measured in answer.items()}
 
 
 def list_pairs(wins: dict) -> list[dict]:
-    """The rows of `support_curves.compare_pairs`, each pair once, with "a", "b" and "p_holm", the sign test's p after
-    Holm's correction over all pairs."""
+    """The "wins" of `support_curves.compare_rankings` as rows, each pair once, with "a", "b" and "p_holm", the sign
+    test's p after Holm's correction over all pairs."""
     names = list(wins)
     rows = [{"a": a, "b": b, **wins[a][b]} for at, a in enumerate(names) for b in names[at + 1 :]]
     return [row | {"p_holm": p} for row, p in zip(rows, statistics.holm_correction([row["p"] for row in rows]))]

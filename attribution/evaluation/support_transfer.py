@@ -124,7 +124,7 @@ def report(answer: dict) -> list[dict]:
 def _own_supports(own: Workspace) -> list[_Support]:
     """Those that the own recipe's study found by removal."""
     with ResultStore.for_workspace(own) as store:
-        table = support_table.load_support_table(own, store)
+        table = support_table.load_support_table(own, store, traces=False)
     table = table[table.ranking.isin(own.rankings()) & (table.protocol == support_table.default_protocol(own))]
     return _check(own, list(_supports(own, table)))
 
@@ -133,7 +133,7 @@ def _head_supports(workspace: Workspace, own: Workspace, n_targets: int) -> list
     """Those that the head's study found by its own influence, of the first stable targets."""
     name = f"{INFLUENCE}-{workspace.recipe.removeprefix(PREFIX)}"
     with ResultStore.for_workspace(workspace) as store:
-        table = support_table.load_support_table(workspace, store)
+        table = support_table.load_support_table(workspace, store, traces=False)
     found = {support.target: support for support in _supports(workspace, table[table.ranking == name])}
     order = draw_stable_targets(own, len(stable_targets(own)), STUDY_SEED)
     return _check(workspace, [found[target] for target in order if target in found][:n_targets])

@@ -53,8 +53,8 @@ class RetrainSpec(FixedSpec):
         return f"target {self.target}: retrain {what} {self.images()}"
 
     def images(self) -> str:
-        """Which images are edited, in words: "the first 4 of trak-10"."""
-        which = "most harmful" if self.end == "harmful" else "first"
+        """Which images are edited, in words: "the top 4 of trak-10"."""
+        which = "most harmful" if self.end == "harmful" else "top"
         images = f"the {which} {self.k} of {self.ranking}" if self.ranking else f"{self.k} chosen images"
         return images + (" with near-duplicates" if self.groups else "")
 
@@ -173,7 +173,7 @@ def retrain_spec(
 
     >>> spec = retrain_spec(Workspace.open(), 44, "trak-10", "remove", k=5)
     >>> spec.describe(), spec.total
-    ('target 44: retrain without the first 5 of trak-10', 15)
+    ('target 44: retrain without the top 5 of trak-10', 15)
     """
     target = workspace.check_target(target)
     check_edit_kind(kind)

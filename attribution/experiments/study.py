@@ -6,6 +6,7 @@ A support found on a target that somebody picked is no draw: it would bias the c
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from attribution.errors import UserError
@@ -91,7 +92,7 @@ class StudySpec(Spec):
 
     def _known(self, workspace, store):
         seen = workspace.with_model(self.model)
-        return support_table.load_support_table(seen, store, self.recipe, self.recipe_hash)
+        return support_table.load_support_table(seen, store, self.recipe, self.recipe_hash, traces=False)
 
 
 def study_spec(
@@ -132,7 +133,7 @@ class Study:
     tables: dict[str, dict[str, dict[int, Support | None]]] = field(default_factory=dict)
     job: Job | None = None
 
-    @property
+    @cached_property
     def version(self) -> str:
         """Changes whenever a result does."""
         return repr(
@@ -156,8 +157,7 @@ def read_study(
     """
     protocol = protocol or support_table.default_protocol(workspace)
     recipe = recipe or workspace.recipe
-    bundled = support_table.load_support_table(workspace, recipe=recipe)
-    bundled = bundled[bundled.protocol == protocol]
+    bundled = support_table.load_support_table(workspace, recipe=recipe, traces=False, protocol=protocol)
     jobs = [(job, StudySpec.from_json(job.spec)) for job in store.studies()]
     jobs = [
         (job, spec)
@@ -168,8 +168,8 @@ def read_study(
     k_max = DEFAULT_K_MAX if DEFAULT_K_MAX in sizes or not sizes else sizes.most_common(1)[0][0]
 
     targets: dict[tuple[str, str], set[int]] = {}
-    for row in bundled[bundled.k_max == k_max].itertuples():
-        targets.setdefault((row.kind, row.ranking), set()).add(int(row.target))
+    for pair, studied in bundled[bundled.k_max == k_max].groupby(["kind", "ranking"], sort=False).target:
+        targets[pair] = set(studied.tolist())
     jobs = [(job, spec) for job, spec in jobs if spec.k_max == k_max]
     known = load_supports(workspace, store, protocol, k_max, recipe)
     for job, spec in jobs:
@@ -234,14 +234,14 @@ def load_supports(
 ) -> dict[str, dict[str, dict[int, Support]]]:
     """kind -> ranking -> {target: Support}: the answers a workspace brings and, with a store, those found since, under
     a recipe, the workspace's if not given. answers: `support_table.load_support_table` of these, where it was read
-    already."""
-    import pandas as pd
-
-    answers = support_table.load_support_table(workspace, store, recipe) if answers is None else answers
+    already. Their traces are left out."""
+    if answers is None:
+        answers = support_table.load_support_table(workspace, store, recipe, traces=False)
     answers = answers[(answers.protocol == protocol) & (answers.k_max == k_max)]
     tables: dict = {kind: {} for kind in SUPPORT_KINDS}
-    for row in answers.itertuples():
-        lo, hi, size = (None if pd.isna(value) else int(value) for value in (row.lo, row.hi, row.support))
-        support = Support(row.status, size, lo, hi, row.trace, int(row.trainings))
-        tables[row.kind].setdefault(row.ranking, {})[int(row.target)] = support
+    sizes = (answers[name].to_numpy(object, na_value=None) for name in support_table.SIZE_COLUMNS)
+    names = ("kind", "ranking", "target", "status", "trainings")
+    for kind, ranking, target, status, trainings, *ends in zip(*(answers[name].tolist() for name in names), *sizes):
+        size, lo, hi = (None if end is None else int(end) for end in ends)
+        tables[kind].setdefault(ranking, {})[int(target)] = Support(status, size, lo, hi, trainings=int(trainings))
     return tables

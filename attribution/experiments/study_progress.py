@@ -96,7 +96,7 @@ class StudyMonitor:
             return
         spec = self.spec
         seen = self.workspace.with_model(spec.model)
-        answers = support_table.load_support_table(seen, store, spec.recipe, spec.recipe_hash)
+        answers = support_table.load_support_table(seen, store, spec.recipe, spec.recipe_hash, traces=False)
         known = load_supports(self.workspace, store, spec.protocol, spec.k_max, answers=answers)
         tables = {
             kind: {

@@ -6,6 +6,8 @@ Supports that leave images out or take near-duplicates along are other questions
 
 import json
 from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,12 +35,15 @@ def load_support_table(
     store: ResultStore | None = None,
     recipe: str | None = None,
     recipe_hash: str | None = None,
+    traces: bool = True,
+    **only,
 ) -> "pd.DataFrame":
     """One row an answer, columns COLUMNS; trace and others are lists (see `support_search.Support`).
 
-    recipe: by name, the workspace's if not given; recipe_hash: as it was, if not as it is now. The workspace's own
-    answers, which are of its recipe, come first; an answer in the store to the same question stands in their place.
-    Raises UserError where the workspace's table cannot be read.
+    recipe: by name, the workspace's if not given; recipe_hash: as it was, if not as it is now; traces: False leaves
+    the column trace empty, which saves half of the time; only: a value for some names of KEY, for those answers alone.
+    The workspace's own answers, which are of its recipe, come first; an answer in the store to the same question stands
+    in their place. Raises UserError where the workspace's table cannot be read.
 
     >>> len(load_support_table(Workspace.open()))
     885
@@ -49,28 +54,60 @@ def load_support_table(
     recipe = recipe or workspace.recipe
     file = workspace.supports_file
     if file.exists() and recipe == workspace.recipe:
-        shipped = read_table(file, *REQUIRED_COLUMNS).reindex(columns=COLUMNS)
-        try:
-            shipped["trace"] = [json.loads(trace) for trace in shipped["trace"]]
-        except (TypeError, ValueError) as error:
-            raise UserError(f"{file} cannot be read ({error}); copy the workspace again") from None
-        parts.append(shipped)
+        parts.append(_with_traces(file, only) if traces else _only(_without_traces(file, *_state(file)), only))
     own = store.supports(recipe_hash or workspace.get_recipe(recipe).hash) if store else []
     # which wrong label an image was given is for a model to say, and another one may have said another
     own = [row for row in own if row["kind"] != "mislabel" or row.get("model") == workspace.model]
     if own:
-        parts.append(pd.DataFrame(own).reindex(columns=COLUMNS))
+        parts.append(_only(pd.DataFrame(own).reindex(columns=COLUMNS), only))
+    parts = [part for part in parts if len(part)]
     if not parts:
         return pd.DataFrame(columns=COLUMNS)
     whole = pd.concat([part.astype(dict.fromkeys(SIZE_COLUMNS, "Int64")) for part in parts], ignore_index=True)
+    if not traces:
+        whole["trace"] = None
     versions = _current_versions(workspace, whole.ranking.unique())
     whole["version"] = whole["version"].astype(object).where(whole["version"].notna(), None)
-    whole["others"] = [
-        None if pd.isna(ends).all() else [None if pd.isna(k) else int(k) for k in ends]
-        for ends in map(np.atleast_1d, whole["others"])
+    whole["others"] = [_range(ends) for ends in whole["others"].tolist()]
+    current = [
+        name in versions and versions[name] == version
+        for name, version in zip(whole.ranking.tolist(), whole.version.tolist())
     ]
-    current = [name in versions and versions[name] == version for name, version in zip(whole.ranking, whole.version)]
     return whole[current].drop_duplicates(KEY, keep="last").reset_index(drop=True)
+
+
+def _with_traces(file: Path, only: dict) -> "pd.DataFrame":
+    """The answers that a workspace brings."""
+    table = _only(read_table(file, *REQUIRED_COLUMNS).reindex(columns=COLUMNS), only)
+    try:
+        table["trace"] = [json.loads(trace) for trace in table["trace"].tolist()]
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{file} cannot be read ({error}); copy the workspace again") from None
+    return table
+
+
+@lru_cache(maxsize=4)  # a page and a report ask a dozen times; 8,500 answers take 2 MB
+def _without_traces(file: Path, modified: int, size: int) -> "pd.DataFrame":
+    return read_table(file, *REQUIRED_COLUMNS).reindex(columns=COLUMNS).assign(trace=None)
+
+
+def _state(file: Path) -> tuple[int, int]:
+    """Changes when a file does."""
+    state = file.stat()
+    return state.st_mtime_ns, state.st_size
+
+
+def _only(table: "pd.DataFrame", only: dict) -> "pd.DataFrame":
+    for name, value in only.items():
+        table = table[table[name] == value]
+    return table.copy()
+
+
+def _range(ends) -> list | None:
+    """The column "others" of one answer, whether a table or the store had it."""
+    if ends is None or np.ndim(ends) == 0:  # NaN where a table has no such column
+        return None
+    return [None if k is None or np.isnan(k) else int(k) for k in ends]
 
 
 def _current_versions(workspace: Workspace, names) -> dict[str, str | None]:
@@ -93,7 +130,7 @@ def default_protocol(workspace: Workspace) -> str:
 
 def answered_protocols(workspace: Workspace, store: ResultStore | None = None) -> list[str]:
     """The protocols that there are answers of under the workspace's recipe, in the order of `load_support_table`."""
-    return list(dict.fromkeys(load_support_table(workspace, store).protocol))
+    return list(dict.fromkeys(load_support_table(workspace, store, traces=False).protocol))
 
 
 def is_answered(answers: "pd.DataFrame", specs: "list[SupportSpec]") -> list[bool]:
@@ -116,9 +153,7 @@ def find_answer(
     workspace: Workspace, store: ResultStore, recipe: str | None = None, recipe_hash: str | None = None, **key
 ) -> dict | None:
     """The answer to one question, JSON-serialisable, or None; key: a value for each name in KEY."""
-    rows = load_support_table(workspace, store, recipe, recipe_hash)
-    for name in KEY:
-        rows = rows[rows[name] == key[name]]
+    rows = load_support_table(workspace, store, recipe, recipe_hash, **key)
     if rows.empty:
         return None
     row = rows.iloc[0].to_dict()

@@ -130,7 +130,7 @@ def _build_row(
         candidates, for_class = candidates or "predicted", explained
     undefined, failed, ids, scores = None, False, np.zeros(0, np.int64), None
     if end == "harmful" and not ranking.signed:
-        undefined = "not defined for this method: its scores have no sign"
+        undefined = "This method has no harmful scores"
     else:
         try:
             top = ranking.top(target, n, candidates=candidates, end=end)

@@ -65,21 +65,18 @@ def opening_target(workspace: Workspace) -> OpeningTarget | None:
     >>> first.target, first.ranking, first.k
     (88, 'datamodels-2k', 16)
     """
-    told = bundled_retrainings.targets(workspace)
-    return min(
-        opening_targets(workspace),
-        default=None,
-        key=lambda removal: (removal.target not in told or not _holds(workspace, removal), *_rank(removal)),
-    )
+    removals, told = opening_targets(workspace), bundled_retrainings.targets(workspace)
+    holds = (removal for removal in removals if removal.target in told and _holds(workspace, removal))
+    return next(holds, removals[0] if removals else None)
 
 
 def opening_targets(workspace: Workspace) -> list[OpeningTarget]:
     """The removals that `opening_target` chooses from, the best one to tell first; none without base models."""
     if not workspace.has_base:
         return []
-    table = support_table.load_support_table(workspace)
+    table = support_table.load_support_table(workspace, kind="remove")
     listed = [name for name in workspace.rankings() if name != "random"]
-    table = table[(table.kind == "remove") & table.status.isin(["flipped", "unstable"]) & table.ranking.isin(listed)]
+    table = table[table.status.isin(["flipped", "unstable"]) & table.ranking.isin(listed)]
     removals = [
         support_votes(workspace, row)
         for row in table.itertuples()

@@ -27,6 +27,7 @@ from attribution.store.results import ResultStore
 from attribution.workspace.provenance import library_versions
 from attribution.workspace.workspace import Workspace
 
+STATUSES = {"stable": "models agree", "unstable": "models disagree", "already_wrong": "already wrong"}
 TILES = 14  # tiles a row where the caller brings no rows
 TILE_PIXELS, TARGET_PIXELS = 48, 168  # about as many pixels a side
 
@@ -111,9 +112,9 @@ def _target(workspace: Workspace, target: int) -> dict:
         votes = int((base.predicted[:, target] == predicted).sum())
         facts |= {
             "prediction": f"{workspace.classes[predicted]} in {votes} of {base.n_models} models",
-            "mean probability of it": number(base.confidence[target], 2),
+            "mean probability": number(base.confidence[target], 2),
             "most easily mistaken for": workspace.classes[base.confused_class[target]],
-            "status": base.target_status(target).replace("_", " "),
+            "status": STATUSES[base.target_status(target)],
         }
     else:
         facts["prediction"] = "no model has been trained here yet"
@@ -162,21 +163,20 @@ def _sections(workspace: Workspace, store: ResultStore, target: int, supports: l
         yield section(
             "Supports measured for this target",
             [tables.supports_table(workspace, supports)],
-            "The shortest tested prefix of a ranking whose removal, or relabelling, flips the target (of a repair: "
-            "puts it right): an upper bound of the smallest such set. At one marked ≈ the verdict changed with "
-            "fresh seeds.",
+            "The fewest top images of a ranking whose removal (or relabelling) flips the target, as tested; a repair "
+            "makes a wrong target right. A smaller set may exist. ≈: other seeds gave another size.",
         )
     if answers := tables.retrainings_of(workspace, store, target):
         yield section(
             "Retrainings of this target",
             [tables.retrainings_table(workspace, answers)],
-            "Each beside its controls: as many random images of the same classes, and none. A target has flipped when "
-            "at most half of the models predict its true label, and more than half did without any edit.",
+            "Each with its controls: as many random images of the same classes, and nothing edited. A target has "
+            "flipped when at most half of the models predict its true label, and more than half did before the edit.",
         )
     study = select_rankings(workspace, read_study(workspace, store))
     parts = [chart_figure(charts.chart(workspace, store, "supports"), "supports")] if study.tables else []
     if parts := parts + tables.study_tables(workspace, study):
-        yield section("The study: supports and LDS", parts)
+        yield section("Supports of many targets, and LDS", parts)
     for name, measured in tables.TABLES.items():
         try:
             chart = charts.chart(workspace, store, name)
@@ -184,7 +184,7 @@ def _sections(workspace: Workspace, store: ResultStore, target: int, supports: l
             continue
         yield section(chart.title, [chart_figure(chart, name), measured(workspace, store)])
     if parts := tables.provenance_tables(workspace):
-        yield section("Provenance", parts)
+        yield section("Where the numbers come from", parts)
 
 
 def _drawing_versions() -> dict[str, str]:

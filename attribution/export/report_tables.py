@@ -34,7 +34,7 @@ from attribution.store.results import ResultStore
 from attribution.workspace.workspace import Workspace
 
 MAX_JOBS = 10_000  # single retrainings that are looked through for those of the target
-KINDS = {"remove": "removal", "mislabel": "mislabelling", "repair": "repair"}
+KINDS = support_report.KINDS
 MEASURES = {"jaccard": "Jaccard", "rbo": "rank-biased overlap", "spearman": "Spearman"}
 EDITS = {"remove": "without", "mislabel": "with wrong labels on"}
 VERDICTS = {True: "flipped", False: "kept", None: "undecided"}
@@ -71,8 +71,8 @@ def supports_of(workspace: Workspace, store: ResultStore, target: int) -> list[d
     plain one, or ""."""
     rows = []
     for recipe in workspace.recipe_names():
-        table = support_table.load_support_table(workspace, store, recipe)
-        rows += [{**row, "recipe": recipe, "more": ""} for row in table[table.target == target].to_dict("records")]
+        table = support_table.load_support_table(workspace, store, recipe, target=target)
+        rows += [{**row, "recipe": recipe, "more": ""} for row in table.to_dict("records")]
         for question, body in store.answers(workspace.get_recipe(recipe).hash, "support"):
             spec = SupportSpec.from_json({**common_fields(workspace, recipe), **question})
             if spec.target == target and spec.answer(workspace, store):
@@ -122,7 +122,7 @@ def supports_table(workspace: Workspace, rows: list[dict]) -> Markup:
         "support": support_text,
         "bracket": lambda row: f"({row['lo']}, {row['hi']}]" if row["hi"] else None,
         "votes": votes,
-        "90 % of other seeds": other_seeds,
+        "with other seeds (90 %)": other_seeds,
         "protocol": lambda row: row["protocol"],
         "K": lambda row: row["k_max"],
         "trainings": lambda row: row["trainings"],
@@ -211,7 +211,14 @@ def study_tables(workspace: Workspace, study: Study) -> list[Markup]:
             ]
             for name, row in measured["rankings"].items()
         ]
-        counts = ["median", "no flip", "approximate (≈)", "nothing to flip", "unfinished", "trainings each"]
+        counts = [
+            "median",
+            "no flip",
+            "approximate (≈)",
+            "already wrong or right",
+            "unfinished",
+            "trainings per target",
+        ]
         tables.append(
             to_html(
                 ["ranking", *numeric("AUC", "95 %", *counts)],
@@ -241,9 +248,9 @@ def study_tables(workspace: Workspace, study: Study) -> list[Markup]:
             to_html(
                 ["ranking", *numeric("LDS", "95 %")],
                 [[ranking_name(name), *_estimate(row, "lds")] for name, row in lds["rankings"].items()],
-                f"LDS over {lds['masks']} held-out halves with {lds['seeds']} seeds each, the linear "
-                "datamodeling score: how sure models trained on halves are, correlated in rank with what "
-                "a ranking's scores predict; mean over targets",
+                f"LDS over {lds['masks']} held-out halves with {lds['seeds']} seeds each (linear datamodeling score: "
+                "rank correlation of a ranking's predictions with the margins of models trained on random halves), "
+                "mean over targets",
                 ["noise ceiling", *_estimate(lds, "ceiling")],
             )
         )
@@ -277,18 +284,18 @@ def _agreement(workspace: Workspace, store: ResultStore) -> Markup:
     ]
     heads = numeric(*(head for measure in agreement.MEASURES for head in (MEASURES[measure], "95 %")))
     return to_html(
-        ["ranking", "and", *heads], pairs, f"Agreement of the first {summary['k']}, {summary['targets']:,} targets"
+        ["ranking", "and", *heads], pairs, f"Agreement of the top {summary['k']}, {summary['targets']:,} targets"
     ) + to_html(
-        ["ranking", *numeric("of the target's class", "95 %", "of another", "95 %")],
+        ["ranking", *numeric("the target's class", "95 %", "other classes", "95 %")],
         shares,
-        f"Whose labels the first {summary['k']} carry, as shares of them",
+        f"Labels of each ranking's top {summary['k']}, as shares",
     )
 
 
 def _lds_against_supports(workspace: Workspace, store: ResultStore) -> Markup:
     study = select_rankings(workspace, read_study(workspace, store))
     report = lds_vs_support.report(workspace, study, lds_vs_support.load(workspace))
-    heads = numeric("targets", "no flip", "Spearman", "95 %", "p", "margin fixed", "LDS reliability")
+    heads = numeric("targets", "no flip", "Spearman", "95 %", "p", "margin held fixed", "LDS reliability")
     tables = [
         to_html(
             ["ranking", *heads],
@@ -319,11 +326,7 @@ def _auc_cells(support_aucs: dict, name: str) -> list[str]:
 
 def _auc_heads(support_aucs: dict) -> list[str]:
     """The heads of `_auc_cells`: what each kind's AUCs are of, since they differ with the targets and the search."""
-    return [
-        head
-        for kind, study in support_aucs.items()
-        for head in (f"AUC: {KINDS[kind]}, {study['targets']} targets, {study['protocol']}", "95 %")
-    ]
+    return [head for title in support_report.auc_titles(support_aucs).values() for head in (title, "95 %")]
 
 
 def _candidate_sets(workspace: Workspace, store: ResultStore) -> Markup:
@@ -340,9 +343,9 @@ def _candidate_sets(workspace: Workspace, store: ResultStore) -> Markup:
         for name, ranking in answer["rankings"].items()
         for candidates, row in ranking["sets"].items()
     ]
-    heads = numeric("LDS", "95 %", f"of the class, first {answer['k']}", "95 %", *_auc_heads(aucs))
+    heads = numeric("LDS", "95 %", f"same class in top {answer['k']}", "95 %", *_auc_heads(aucs))
     last = ["noise ceiling", None, number(answer["ceiling"]), *[None] * (len(heads) - 1)]
-    return to_html(["ranking", "candidates", *heads], rows, "Worth by candidates", last)
+    return to_html(["ranking", "candidates", *heads], rows, "LDS and AUC by candidates", last)
 
 
 def _calibration(workspace: Workspace, store: ResultStore) -> Markup:
@@ -361,12 +364,12 @@ def _calibration(workspace: Workspace, store: ResultStore) -> Markup:
         for name, groups in summary["rankings"].items()
         for removed, row in groups.items()
     ]
-    heads = numeric("sets", "targets", "slope", "R²", "95 %", "R² reachable", "Spearman", "95 %")
+    heads = numeric("removals", "targets", "slope", "R²", "95 %", "R² ceiling", "Spearman", "95 %")
     return to_html(
         ["ranking", "images removed", *heads],
         rows,
-        f"Predicted against measured, {summary['targets']} targets; R² is of those that "
-        f"the slope was not fitted on, {summary['splits']} random halves of them",
+        f"Predicted and measured change of margins, {summary['targets']} targets; R² on targets that the slope was "
+        f"not fitted on, over {summary['splits']} random halves",
     )
 
 
@@ -384,9 +387,9 @@ def _compute(workspace: Workspace, store: ResultStore) -> Markup:
         ]
         for row in answer["rows"]
     ]
-    heads = numeric("models", "LDS", "95 %", "trainings", "own work", "one-core time", "made from", *_auc_heads(aucs))
+    heads = numeric("models", "LDS", "95 %", "training", "scoring", "one-core time", "input size", *_auc_heads(aucs))
     last = ["noise ceiling", None, number(answer["ceiling"]), *[None] * (len(heads) - 2)]
-    return to_html(["variant", *heads], rows, "Worth against compute; seconds are of one core", last)
+    return to_html(["variant", *heads], rows, "LDS and AUC against compute; times are of one core", last)
 
 
 def _cost(workspace: Workspace, store: ResultStore) -> Markup:
@@ -408,7 +411,7 @@ def _cost(workspace: Workspace, store: ResultStore) -> Markup:
     return to_html(
         ["ranking", *numeric(*heads)],
         rows,
-        f"Cost; queries on {answer['machine']}, the first {answer['k']}, median of {answer['targets']} targets",
+        f"Cost; queries on {answer['machine']}, top {answer['k']}, median of {answer['targets']} targets",
     )
 
 
@@ -426,7 +429,7 @@ def _features(workspace: Workspace, store: ResultStore) -> Markup:
     return to_html(
         ["features", *numeric("dimensions", "build time", "kNN accuracy"), "on"],
         rows,
-        "Feature sets; the table before has LDS of their rankings",
+        "Feature sets; LDS of their rankings is in the table above",
     )
 
 

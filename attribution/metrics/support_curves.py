@@ -14,12 +14,11 @@ Percentile intervals and bootstrap p-values are then optimistic, see `bootstrap_
 
 from collections.abc import Iterable
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest
 
-from attribution.metrics.statistics import RESAMPLES, bootstrap_interval, holm_correction, resampled_means
+from attribution.metrics.statistics import RESAMPLES, holm_correction, middle_share, resampled_means
 
 DEFAULT_K_MAX = 128  # 25.6 % of a class of 500, the paper's share (1,280 of 5,000)
 #: statuses of targets that had nothing to flip, or nothing to repair
@@ -105,13 +104,27 @@ def summarise_supports(
     n               number of targets counted
     trainings_mean  mean trainings asked for per counted target, cached ones included
     """
-    supports = list(supports)
+    return summarise_rankings({"": supports}, k_max, level=level, resamples=resamples, seed=seed)[""]
+
+
+def summarise_rankings(
+    rankings: dict, k_max: int = DEFAULT_K_MAX, *, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
+) -> dict[str, dict]:
+    """{name: `summarise_supports`} of several, which takes little longer than one. rankings: {name: supports}."""
+    rankings = {name: list(supports) for name, supports in rankings.items()}
+    areas = [_target_areas(support_sizes(supports), k_max) for supports in rankings.values()]
+    means = _means_in_resamples(areas, resamples, seed)
+    return {name: _summary(row, k_max, level, own) for (name, row), own in zip(rankings.items(), means)}
+
+
+def _summary(supports: list, k_max: int, level: float, means: np.ndarray | None) -> dict:
+    """`summarise_supports`; means: of the targets' areas in each resample, or None."""
     sizes = support_sizes(supports)
     finished = [support for support in supports if support is not None]
     counted = [support for support in finished if support.status not in NO_SUPPORT_STATUSES]
     return {
         "auc": support_auc(supports, k_max),
-        "auc_ci": bootstrap_interval(_target_areas(sizes, k_max), level=level, resamples=resamples, seed=seed),
+        "auc_ci": None if means is None else middle_share(means, level),
         "auc_stable": support_auc(supports, k_max, stable_only=True),
         "median": median_support(supports, k_max),
         "censored": float(np.mean(sizes > k_max)) if len(sizes) else None,
@@ -138,8 +151,15 @@ def compare_pair(
                     2 / 2**m, the least that m differing targets can show
     The sign test is exact. The bootstrap p is not: between equal rankings (simulated as at `bootstrap_interval`) it
     fell below 0.05 in 11 % of studies of 10 targets, 8 % of 20 and 6 % of 50. Neither is corrected for the number of
-    pairs; `compare_pairs` adds that.
+    pairs; `compare_rankings` adds that.
     """
+    left, right = _sizes_of_both(a, b, k_max)
+    means = _means_in_resamples([_fewer_images(left, right, k_max)], resamples, seed)
+    return _comparison(left, right, k_max, level, means[0])
+
+
+def _sizes_of_both(a: dict, b: dict, k_max: int) -> tuple[np.ndarray, np.ndarray]:
+    """Support sizes under two rankings of the targets that both have finished: float64 [n] each, inf beyond K."""
     both = [
         target
         for target in a
@@ -148,62 +168,88 @@ def compare_pair(
     ]
     left, right = (support_sizes(side[target] for target in both) for side in (a, b))
     left[left > k_max] = right[right > k_max] = np.inf
-    win, loss = int((left < right).sum()), int((left > right).sum())
+    return left, right
+
+
+def _fewer_images(left: np.ndarray, right: np.ndarray, k_max: int) -> np.ndarray:
+    """By how many images less the left ranking flips each target, float64 [n]."""
     # Compared in whole images: as fractions, resamples that balance exactly would miss 0 by a rounding error.
-    images = np.maximum(k_max - left, 0) - np.maximum(k_max - right, 0)
-    means = resampled_means(images, resamples, seed) if len(both) > 1 else None
-    tail = (1 - level) / 2
+    return np.maximum(k_max - left, 0) - np.maximum(k_max - right, 0)
+
+
+def _comparison(left: np.ndarray, right: np.ndarray, k_max: int, level: float, means: np.ndarray | None) -> dict:
+    """`compare_pair` of two sides' sizes; means: of `_fewer_images` in each resample, or None."""
+    win, loss = int((left < right).sum()), int((left > right).sum())
+    images = _fewer_images(left, right, k_max)
     return {
         "win": win,
-        "tie": len(both) - win - loss,
+        "tie": len(left) - win - loss,
         "loss": loss,
         "p": float(binomtest(win, win + loss).pvalue) if win + loss else 1.0,
-        "n": len(both),
-        "auc_difference": float((images / k_max).mean()) if both else None,
-        "auc_difference_ci": None
-        if means is None
-        else tuple(float(end) / k_max for end in np.quantile(means, [tail, 1 - tail])),
+        "n": len(left),
+        "auc_difference": float((images / k_max).mean()) if len(left) else None,
+        "auc_difference_ci": None if means is None else tuple(end / k_max for end in middle_share(means, level)),
         "auc_difference_p": _bootstrap_p_value(images, means),
     }
 
 
-def compare_pairs(
-    rankings: dict, k_max: int = DEFAULT_K_MAX, *, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
-) -> dict:
-    """Every ranking against every other: {A: {B: `compare_pair` of A and B, and "auc_difference_p_holm"}}.
+def _means_in_resamples(samples: list[np.ndarray], resamples: int, seed: int) -> list[np.ndarray | None]:
+    """The means of each sample, float [n], in its bootstrap resamples, float64 [B]; None for fewer than two values.
 
-    rankings  {name: {target: Support or None}}
-
-    The Holm correction runs over all pairs of rankings, for the p of the AUC difference.
-    """
-    pairs = {
-        (a, b): compare_pair(rankings[a], rankings[b], k_max, level=level, resamples=resamples, seed=seed)
-        for a, b in combinations(rankings, 2)
-    }
-    corrected = holm_correction([comparison["auc_difference_p"] for comparison in pairs.values()])
-    against: dict[str, dict] = {name: {} for name in rankings}
-    for ((a, b), comparison), p in zip(pairs.items(), corrected, strict=True):
-        against[a][b] = comparison | {"auc_difference_p_holm": p}
-        against[b][a] = _swap_sides(against[a][b])
-    return against
+    Samples of one length are resampled together: drawing takes most of the time."""
+    means: list[np.ndarray | None] = [None] * len(samples)
+    for n in {len(sample) for sample in samples if len(sample) > 1}:
+        alike = [at for at, sample in enumerate(samples) if len(sample) == n]
+        for at, row in zip(alike, resampled_means(np.stack([samples[at] for at in alike]), resamples, seed)):
+            means[at] = row
+    return means
 
 
 def compare_rankings(
     rankings: dict, k_max: int = DEFAULT_K_MAX, *, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
 ) -> dict:
-    """The comparison of one kind of support: {"rankings": {name: `summarise_supports`},
-    "wins": `compare_pairs`}, JSON.
+    """The comparison of one kind of support, JSON: {"rankings": {name: `summarise_supports`}, "wins": {A: {B:
+    `compare_pair` of A and B, and "auc_difference_p_holm"}}}.
 
     rankings  {name: {target: Support or None}}. Each row counts the targets its own ranking has finished; wins and
               AUC differences only those that both have.
+
+    The Holm correction runs over all pairs of rankings, for the p of the AUC difference.
     """
-    options: dict[str, Any] = {"level": level, "resamples": resamples, "seed": seed}
-    return {
-        "rankings": {
-            name: summarise_supports(results.values(), k_max, **options) for name, results in rankings.items()
-        },
-        "wins": compare_pairs(rankings, k_max, **options),
+    return compare_kinds({"": rankings}, k_max, level=level, resamples=resamples, seed=seed)[""]
+
+
+def compare_kinds(
+    kinds: dict, k_max: int = DEFAULT_K_MAX, *, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
+) -> dict[str, dict]:
+    """{kind: `compare_rankings`} of several, which takes little longer than one. kinds: {kind: rankings}."""
+    sizes = {
+        kind: {(a, b): _sizes_of_both(rankings[a], rankings[b], k_max) for a, b in combinations(rankings, 2)}
+        for kind, rankings in kinds.items()
     }
+    samples = []
+    for kind, rankings in kinds.items():
+        samples += [_target_areas(support_sizes(supports.values()), k_max) for supports in rankings.values()]
+        samples += [_fewer_images(*pair, k_max) for pair in sizes[kind].values()]
+    means = iter(_means_in_resamples(samples, resamples, seed))
+    answer = {}
+    for kind, rankings in kinds.items():
+        rows = {
+            name: _summary(list(supports.values()), k_max, level, next(means)) for name, supports in rankings.items()
+        }
+        pairs = {names: _comparison(*pair, k_max, level, next(means)) for names, pair in sizes[kind].items()}
+        answer[kind] = {"rankings": rows, "wins": _with_both_sides(list(rankings), pairs)}
+    return answer
+
+
+def _with_both_sides(names: list[str], pairs: dict[tuple[str, str], dict]) -> dict:
+    """{A: {B: comparison}} of {(A, B): comparison}, both ways round, with the corrected p."""
+    corrected = holm_correction([comparison["auc_difference_p"] for comparison in pairs.values()])
+    against: dict[str, dict] = {name: {} for name in names}
+    for ((a, b), comparison), p in zip(pairs.items(), corrected, strict=True):
+        against[a][b] = comparison | {"auc_difference_p_holm": p}
+        against[b][a] = _swap_sides(against[a][b])
+    return against
 
 
 def _cdf(supports, k_max):

@@ -95,7 +95,7 @@ class Ranking(ABC):
         if end not in ("helpful", "harmful"):
             raise UserError(f"end {end!r} is not known; say helpful or harmful")
         if end == "harmful" and not self.signed:
-            raise UserError(f"harmful is not defined for this method: the scores of {self.name} have no sign")
+            raise UserError(f"{self.name} has no harmful scores: its scores have no sign")
         return target, k
 
     def candidates(self, target: int, candidate_set: str | None = None) -> np.ndarray:

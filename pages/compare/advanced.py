@@ -27,8 +27,8 @@ TOPICS: dict[str, Callable[[Workspace], None]] = {  # their names stand in links
 }
 #: topics that a head has no part in -> why
 OF_NETWORKS = {
-    "Algorithms": "This compares two ways to train a network, and a head trains none",
-    "Checks": "These checks compare trained networks with untrained or poisoned ones, and a head trains none",
+    "Algorithms": "This compares two ways to train a network, and a head is not a network",
+    "Checks": "These checks compare trained networks with untrained or poisoned ones, and a head is not a network",
 }
 
 
@@ -56,7 +56,7 @@ def _other_model(ws: Workspace, topic: str) -> tuple[str, str]:
         return OF_NETWORKS[topic], ws.own_recipe
     named = heads.names(ws)
     if topic == "Recomputed order" and not is_head(ws.recipe):
-        return "An order is recomputed only under a head, which is refitted exactly after each removal", next(
+        return "Influence is recomputed only under a head, which can be refitted exactly after each removal", next(
             iter(named), ""
         )
     return "", ""

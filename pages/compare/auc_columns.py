@@ -1,28 +1,20 @@
 """AUCs of supports beside another measurement, as columns of its table and panels of its chart."""
 
+from attribution.evaluation.support_report import KINDS, auc_titles
+from pages.ui import glossary
 from pages.ui.tables import Column, estimate, low_high
 
-KINDS = {"remove": "removal", "mislabel": "mislabelling", "repair": "repair"}
 CSV_KINDS = ("remove", "mislabel")
-AUC_HELP = (
-    "area under the support CDF, the share of targets flipped by k: 1 when one image is enough for every target, 0 "
-    "when none flips"
-)
-INTERVAL_HELP = "bootstrap over targets"
-
-
-def variant(kind: str, targets: int | str, protocol: str) -> str:
-    """ "removal, 15 targets, adaptive": what an AUC is of. Figures of one name differ with the targets and the search,
-    so that each says these."""
-    return f"{KINDS[kind]}, {targets} target{'s' * (str(targets) != '1')}, {protocol}"
+AUC_HELP = glossary.TERMS["AUC (of supports)"]
+INTERVAL_HELP = "95 % interval, bootstrap over targets"
 
 
 def title(supports: dict, kind: str) -> str:
     """ "AUC: removal, 15 targets, adaptive" of `support_report.compare_on_same_targets`."""
-    return f"AUC: {variant(kind, supports[kind]['targets'], supports[kind]['protocol'])}"
+    return auc_titles(supports)[kind]
 
 
-def _heading(supports: dict, kind: str) -> str:
+def heading(supports: dict, kind: str) -> str:
     """`title` in two lines, as HTML."""
     return title(supports, kind).replace(", ", ",<br>", 1)
 
@@ -38,7 +30,7 @@ def columns(supports: dict) -> list[Column]:
     return [
         column
         for kind in supports
-        for column in (Column(_heading(supports, kind), "n first", AUC_HELP), Column("95 %", help=INTERVAL_HELP))
+        for column in (Column(heading(supports, kind), "n first", AUC_HELP), Column("95 %", help=INTERVAL_HELP))
     ]
 
 
@@ -61,7 +53,7 @@ def csv_cells(supports: dict, ranking: str) -> dict:
 def sentences(supports: dict) -> list[str]:
     """A sentence for each kind of support: what its AUCs are of."""
     unfinished = {
-        kind: f", {study['unfinished']} more unfinished (those that never flip are done first)"
+        kind: f", {study['unfinished']} more unfinished (those that never flip finish first)"
         * bool(study["unfinished"])
         for kind, study in supports.items()
     }

@@ -15,15 +15,19 @@ MEASURE_COMMAND = ["evaluate", "calibration"]
 COLUMNS = [
     Column("ranking"),
     Column("images removed"),
-    Column("sets", "n", "sets of images removed"),
+    Column("removals", "n", "sets of images that were removed, each a retraining"),
     Column("targets", "n"),
-    Column("slope", "n", "measured change for each predicted one"),
+    Column("slope", "n", "measured change for each unit of predicted change: 1 if the scale is right"),
     Column("95 %", "n", "bootstrap over targets"),
-    Column("R²", "n", "on targets that the slope was not fitted on; below 0 is worse than predicting the mean"),
+    Column(
+        "R²",
+        "n",
+        "variance explained, on targets that the slope was not fitted on; below 0: worse than the mean",
+    ),
     Column("95 %", "n", "bootstrap over targets"),
-    Column("single splits", "n", "10 to 90 % of R² over single splits of the targets"),
-    Column("reachable", "n", "the most that the noise of seeds leaves for R²"),
-    Column("Spearman", "n", "predicted with measured change"),
+    Column("R² by split", "n", "10th to 90th percentile of R² over the random splits of the targets"),
+    Column("R² ceiling", "n", "the highest R² that the noise between seeds leaves possible"),
+    Column("Spearman", "n", "rank correlation of predicted and measured change"),
     Column("95 %", "n", "bootstrap over targets"),
 ]
 MAX_NAMED = 6  # rankings that predict nothing, beyond which they are counted
@@ -35,13 +39,13 @@ def draw(ws: Workspace) -> None:
     if not ws.has_base:
         with st.container(width=760):
             theme.train_first(
-                ws, "A change of a margin is one against models of all images, and none has been trained here yet."
+                ws, "This compares models with and without some images, and no model has been trained here yet."
             )
         return
     if not calibration.signed_rankings(ws):
         st.info(
-            "No ranking here has a sign and all its scores, so none predicts a change. TRAK and Datamodels do: "
-            "Data & jobs builds or imports them."
+            "No ranking here has signed scores for every training image, which predicting a change needs. TRAK and "
+            "Datamodels have: build or import one in Data & jobs."
         )
         return
     running = measurement.under_way(ws, MEASURE_COMMAND)
@@ -49,22 +53,22 @@ def draw(ws: Workspace) -> None:
         ws,
         MEASURE_COMMAND,
         calibration.load,
-        "Predicted changes have not been compared with retrainings yet, or a ranking has changed since. "
-        "It needs a removal study, or single retrainings.",
-        "Measure",
+        "Not measured yet, or a ranking has changed since. It compares predicted changes with retrainings that are "
+        "stored already (a study by removal, or single ones), and trains nothing.",
+        "Measure calibration",
         running=running,
     )
     if rows is None:
         return
     names = [name for name in rows.names if calibration.origins_of(rows, name)]
     if not names:
-        st.info("No ranking with a sign ranks for the targets that were retrained without images.")
+        st.info("None of the retrained targets has a ranking with signed scores.")
         return
     summary = _calibration_summary(ws, rows, theme.cache_key(ws))
     tab_frame.caption(
-        "A ranking with a sign predicts that a target's margin changes by minus the sum of the scores of the "
-        f"images removed, times a scale. R² is of targets that the scale was not fitted on: {summary['splits']} "
-        "times it is fitted on one random half of them and judged on the other."
+        "Signed scores predict how far a target's margin falls when images are removed: by the sum of their scores, "
+        f"times a scale (the slope). The slope is fitted on a random half of the targets, R² measured on the other, "
+        f"{summary['splits']} times."
     )
     with st.container(horizontal=True, gap="small"):
         name = st.segmented_control(
@@ -92,7 +96,7 @@ def draw(ws: Workspace) -> None:
         f"change of margin predicted by {name} against measured; the tables below have the numbers",
     )
     st.html(table_html(summary))
-    tab_frame.caption(f"{name} by how many images were removed ({calibration.ORIGINS[whose]}), with the slopes above.")
+    tab_frame.caption(f"{name} by number of images removed ({calibration.ORIGINS[whose]}), with the slopes above.")
     st.html(sizes_html(summary["rankings"][name][whose]["sizes"]))
     _captions(summary)
     files = {
@@ -104,7 +108,7 @@ def draw(ws: Workspace) -> None:
     )
     if not running:
         with line, st.popover("Measure again", icon=":material/refresh:"):
-            st.caption("With the supports and single retrainings that have come in since.")
+            st.caption("Takes in the retrainings stored since.")
             measurement.button(ws, MEASURE_COMMAND, "Measure again")
 
 
@@ -114,22 +118,24 @@ def _calibration_summary(_ws, _rows, stamp: str) -> dict:
 
 
 def _captions(summary: dict) -> None:
-    unedited = {0: "The unedited margin is the base models' mean", 1: "The unedited margin is of the same seeds"}.get(
+    unedited = {
+        0: "Margins before removal: mean of the base models",
+        1: "Margins before removal: of the same seeds",
+    }.get(
         summary["paired"],
-        "The unedited margin is of the same seeds for "
-        f"{write.percent(summary['paired'], 0)} of the sets, else the base models' mean",
+        "Margins before removal: of the same seeds for "
+        f"{write.percent(summary['paired'], 0)} of the removals, else the mean of the base models",
     )
     tab_frame.caption(
-        f"{write.count(summary['sets'])} sets removed, {summary['targets']} targets; recipe {summary['recipe']} "
-        f"{summary['recipe_hash']}. {unedited}; a margin's standard deviation over seeds is {summary['noise']:.2f}. "
-        "The sets are what support searches tested: they probe ks near the flip, more of them where a target flips, "
-        "and stop a probe once its majority is decided, so that these ks are no random sample, and changes of the "
-        "margin near its own size are over-represented. Relabelling is left out: scores say nothing of another label."
+        f"{write.count(summary['sets'])} removals, {summary['targets']} targets; recipe {summary['recipe']} "
+        f"{summary['recipe_hash']}. {unedited}; standard deviation of a margin over seeds: {summary['noise']:.2f}. "
+        "Most removals come from support searches, which test k near the flip, so removals that nearly flip a target "
+        "are over-represented. Relabelling is left out: scores do not predict it."
     )
     unsigned = summary["unsigned"]
     if unsigned:
         named = ", ".join(unsigned) if len(unsigned) <= MAX_NAMED else f"The other {len(unsigned)} rankings"
-        tab_frame.caption(f"{named}: no sign or no unit, so that they predict no change.")
+        tab_frame.caption(f"{named}: scores without a sign or a unit, so no predicted change.")
 
 
 def figure(points: list[dict], name: str) -> go.Figure:
@@ -144,7 +150,7 @@ def figure(points: list[dict], name: str) -> go.Figure:
             x=[point[x] for point in some],
             y=[point["measured"] for point in some],
             mode="markers",
-            name="chosen by hand" if source == calibration.CHOSEN_SOURCE else f"first k of {source}",
+            name="chosen by hand" if source == calibration.CHOSEN_SOURCE else f"top k of {source}",
             marker={"color": colour, "size": 7, "opacity": 0.8, "symbol": marker},
             customdata=[[point["target"], point["k"], point["seeds"]] for point in some],
             hovertemplate="target %{customdata[0]} without %{customdata[1]} of "
@@ -165,8 +171,6 @@ def figure(points: list[dict], name: str) -> go.Figure:
     plots.set_layout(
         chart,
         420,
-        1.14,
-        top=48,
         hovermode="closest",
         xaxis={"title": f"change of the margin predicted by {name}" + ("" if scaled else ", unscaled")},
         yaxis={"title": "measured change of the margin"},
@@ -201,7 +205,7 @@ def table_html(summary: dict) -> str:
 
 def sizes_html(sizes: dict[str, dict]) -> str:
     """A row for each size of k."""
-    columns = [Column(name, "n") for name in ("images removed", "sets", "targets", "R²", "Spearman")]
+    columns = [Column(name, "n") for name in ("images removed", "removals", "targets", "R²", "Spearman")]
     rows = [
         [label, fit["n"], fit["targets"], write.decimal(fit["r2"]), write.decimal(fit["spearman"])]
         for label, fit in sizes.items()

@@ -10,11 +10,11 @@ from pages.compare import auc_columns, tab_frame
 from pages.compare.costs.ranking_cost import build_time
 from pages.ui import format as write
 from pages.ui import state, tables, theme
-from pages.ui.tables import Column, estimate
+from pages.ui.tables import Column
 from pages.ui.tile_strip import tiles
 
 METHODS_NOTE = (
-    "What rankings by likeness in each feature set are worth. ESVM: an exemplar SVM; L2, Cosine: nearest first; "
+    "How well rankings by similarity do in each feature set. ESVM: exemplar SVM; L2, Cosine: nearest first; "
     "Ridge: the inner product, whitened, as influence in a linear model; Signed cosine: images of other classes are "
     "harmful, a heuristic."
 )
@@ -26,7 +26,7 @@ MAX_VALUES = 500_000_000
 
 def draw(ws: Workspace) -> None:
     """Draws the tab."""
-    tab_frame.header("Which features are worth having?")
+    tab_frame.header("Which feature set gives the best rankings?")
     if not ws.features():
         st.info("There is no feature set yet. Train one here, or bring your own: similarity rankings rest on it.")
         tab_frame.command_line(ws, "features", "train", "moco")
@@ -65,8 +65,7 @@ def table_html(rows: list[dict], supports: dict) -> str:
 
 
 def _value_cell(measured: dict, key: str, interval: str, digits: int) -> str:
-    value, ends = estimate(measured.get(key), measured.get(interval), digits)
-    return f'{value}<br><span class="lu-faint">{ends}</span>' if measured.get(interval) else value
+    return tables.stacked(measured.get(key), measured.get(interval), digits)
 
 
 def _basis(rows: list[dict], lds: dict | None, supports: dict) -> str:
@@ -115,7 +114,7 @@ def _draw_neighbours(ws: Workspace) -> None:
             on_click=_show_targets_from,
             args=(first + N_TARGETS,),
         )
-        st.caption("Drawn at random. L2 distance, nearest first; click an image to see the target's lineup.")
+        st.caption("Drawn at random. L2 distance, nearest first; click an image to open the target in Debug.")
 
 
 def _is_quick(ws: Workspace, name: str) -> bool:

@@ -19,7 +19,7 @@ def fewest_images(evaluated: dict, model: str, protocol: str) -> str:
     best = max(rows, key=lambda name: rows[name]["auc"])
     row = rows[best]
     text = (
-        f"Removing the top images of {best} flips {model} with the fewest images: AUC {_with_interval(row, 'auc', 2)} "
+        f"Predictions of {model} flip with the fewest images removed under {best}: AUC {_with_interval(row, 'auc', 2)} "
         f"over {write.counted(row['n'], 'target')}, {protocol}"
     )
     close = [
@@ -29,9 +29,9 @@ def fewest_images(evaluated: dict, model: str, protocol: str) -> str:
     ]
     if close:
         named = " and ".join(close) if len(close) <= NAMED else f"{len(close)} other rankings"
-        text += f"; its lead over {named} is within the interval"
+        text += f"; its lead over {named} may be chance (the interval of the difference holds 0)"
     if "random" in rows and best != "random":
-        text += f"; random images of the class reach {write.decimal(rows['random']['auc'])}"
+        text += f"; random images of the same class reach {write.decimal(rows['random']['auc'])}"
     return text + "."
 
 
@@ -43,10 +43,10 @@ def similarity(compared: dict, rows: dict[str, dict], model: str) -> str:
         return ""
     apart = sum(row["apart"] for row in sets)
     least = min((row["influence"] for row in sets), key=lambda name: rows[name]["lds"])
-    verdict = "It is not influence: in" if apart == len(sets) else "In"
+    verdict = "What looks alike is not what decides: in" if apart == len(sets) else "In"
     return (
         f"{verdict} {apart} of {len(sets)} feature sets influence under a head predicts {model} better than every "
-        f"similarity, with intervals that lie apart (LDS of the least influence, "
+        f"similarity, and their 95 % intervals do not overlap (LDS of the weakest influence, "
         f"{least}, {_with_interval(rows[least], 'lds', 3)}; of the best similarity, {best}, "
         f"{_with_interval(rows[best], 'lds', 3)})."
     )

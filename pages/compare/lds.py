@@ -28,7 +28,11 @@ def draw(ws: Workspace, own: dict[str, dict]) -> None:
     """Draws this part of the Summary. own: of `under_own_heads`."""
     tab_frame.section("Is similarity influence?")
     report = tab_frame.stored_answer(
-        ws, MEASURE, lds_report.load, "How well these rankings predict has not been measured yet.", "Measure LDS"
+        ws,
+        MEASURE,
+        lds_report.load,
+        "LDS has not been measured here yet. It needs models on held-out halves; measuring trains nothing.",
+        "Measure LDS",
     )
     if report is None:
         return
@@ -37,8 +41,8 @@ def draw(ws: Workspace, own: dict[str, dict]) -> None:
     if said:
         st.markdown(write.plain(f"{said} {own_reading(own)}"))
     tab_frame.caption(
-        "LDS, the linear datamodeling score: how well the scores of a ranking predict the margins of models that were "
-        "trained on random halves of the images. A similarity says what looks like the target; an influence what a "
+        "LDS, the linear datamodeling score: how well a ranking's scores predict the margins of models "
+        "trained on random halves of the images. Similarity: what looks like the target. Influence: what a "
         "model would do without an image, to first order."
     )
     tab_frame.chart(
@@ -62,13 +66,13 @@ def reading(compared: dict, rows: dict[str, dict], recipe: str) -> str:
     least = min((row["influence"] for row in sets), key=lambda name: rows[name]["lds"])
     text = (
         f"In {len(apart)} of {len(sets)} feature sets influence under a head predicts {recipe} better than every "
-        "similarity in the same features, with intervals that lie apart"
+        "similarity in the same features, and their 95 % intervals do not overlap"
     )
     ratios = sorted(row["ratio"] for row in apart if row["ratio"])
     if ratios:
         text += f": {_times(ratios)} times the LDS of the best of them"
     text += (
-        f". The best similarity of all, {best}, has {write.decimal(rows[best]['lds'], 3)}, the least influence, "
+        f". The best similarity of all, {best}, has {write.decimal(rows[best]['lds'], 3)}, the weakest influence, "
         f"{least}, {write.decimal(rows[least]['lds'], 3)}"
     )
     if lds_families.CONTROL in rows:
@@ -107,9 +111,9 @@ def _basis(ws: Workspace, report: dict, own: dict) -> str:
     )
     conditioned = dict.fromkeys(name.partition("-")[0] for name in report["rankings"] if ws.ranking(name).conditioned)
     if conditioned:
-        text += f" As published, {', '.join(conditioned)} order images of the target's class alone; the others all."
+        text += f" As published, {', '.join(conditioned)} rank images of the target's class only; the others rank all."
     if own:
-        text += f" Under its own head: the same halves, refitted exactly, no seed ({heads})."
+        text += f" Under its own head: the same halves, refitted exactly, without a seed ({heads})."
     return text + write.planted_note(ws.planted)
 
 
@@ -145,7 +149,7 @@ def figure(ws: Workspace, report: dict) -> go.Figure:
         zeroline=False,
     )
     chart.update_xaxes(title=f"LDS under {write.plotted(ws.recipe)}", rangemode="tozero")
-    plots.set_layout(chart, int(110 + 34 * place), 1.09, top=48, hovermode="closest")
+    plots.set_layout(chart, int(110 + 34 * place), hovermode="closest")
     chart.update_layout(margin_r=FAMILY_WIDTH)
     return chart
 

@@ -25,7 +25,7 @@ NOTES = {
 
 def draw(ws: Workspace) -> None:
     """Draws the tab."""
-    tab_frame.header("Whose influence changes with the learning algorithm?")
+    tab_frame.header("Which training images matter more under another learning algorithm?")
     change = tab_frame.stored_answer(ws, MEASURE, model_diff.load, ask=_ask)
     if change is None:
         return
@@ -99,7 +99,7 @@ def tables_html(change: model_diff.InfluenceChange) -> list[str]:
     first, second = change.recipes
     spearman, jaccard = change.summary["spearman"], change.summary["jaccard"]
     columns = [Column("TRAK of"), Column("Spearman of all scores", "n"), tables.INTERVAL]
-    columns += [Column("Jaccard of the first 20", "n"), tables.INTERVAL]
+    columns += [Column("Jaccard of the top 20", "n"), tables.INTERVAL]
     rows = [
         [write.escape(title), *_mean(spearman[key]), *_mean(jaccard[key])]
         for key, title in (("between", f"{first} and {second}"), ("within", f"{first}, two sets of models"))
@@ -121,7 +121,7 @@ def _target(ws: Workspace, change: model_diff.InfluenceChange) -> None:
     first, second = change.recipes
     tab_frame.section("One target under both")
     tab_frame.caption(
-        f"Beneath an image its standardised score, {first} → {second}. Click one to see the target's lineup."
+        f"Beneath an image its standardised score, {first} → {second}. Click one to open the target in Debug."
     )
     if state.TARGET in st.query_params and (error := link.check(state.TARGET, ws.check_target)):
         st.warning(write.sentence(error), icon=":material/link_off:")
@@ -152,7 +152,7 @@ def _target(ws: Workspace, change: model_diff.InfluenceChange) -> None:
 
 def _most_changed(ws: Workspace, change: model_diff.InfluenceChange) -> None:
     st.caption(
-        "Root mean square change of the standardised score over all targets, those first that are furthest "
+        "Root mean square change of the standardised score over all targets; ordered by how far it is "
         "above their noise."
     )
     ids = model_diff.most_changed_images(change, SHOWN)
@@ -199,8 +199,6 @@ def figure(ws: Workspace, change: model_diff.InfluenceChange) -> go.Figure:
     plots.set_layout(
         chart,
         380,
-        1.14,
-        top=48,
         xaxis={"title": f"change between two sets of {change.recipes[0]} models", "rangemode": "tozero"},
         yaxis={"title": "change between the recipes", "rangemode": "tozero"},
     )

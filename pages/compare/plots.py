@@ -2,6 +2,9 @@
 
 GREY = "#808080"  # of what is compared with: noise ceilings, chance, controls
 
+TITLE_HEIGHT = 32  # pixels, of a panel's title
+LEGEND_AND_AXIS = 130  # pixels, about: what they take of a chart's height
+
 
 def error_bars(values, intervals, **style) -> dict:
     """Plotly's error bars of `values` from their intervals (low, high); None is a bar of length 0."""
@@ -17,12 +20,21 @@ def error_bars(values, intervals, **style) -> dict:
     }
 
 
-def set_layout(figure, height: int, legend_y: float, top: int = 70, legend: dict | None = None, **more) -> None:
-    """Narrow margins, and the legend in a line above the chart. top: pixels left for it and the panels' titles."""
+def set_layout(figure, height: int, legend: dict | None = None, **more) -> None:
+    """Narrow margins, and the legend above the chart and the panels' titles: however many lines it takes on a narrow
+    screen, it grows upwards, and the chart makes room."""
+    titled = any(text.yref == "paper" and text.y == 1 for text in figure.layout.annotations)
+    gap = TITLE_HEIGHT if titled else 8
     figure.update_layout(
         height=height,
-        margin={"l": 8, "r": 8, "t": top, "b": 8},
-        legend={"orientation": "h", "y": legend_y, "x": 0, **(legend or {})},
+        margin={"l": 8, "r": 8, "t": gap + 8, "b": 8},
+        legend={
+            "orientation": "h",
+            "x": 0,
+            "y": 1 + gap / (height - LEGEND_AND_AXIS),
+            "yanchor": "bottom",
+            **(legend or {}),
+        },
         **more,
     )
 

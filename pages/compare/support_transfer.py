@@ -17,16 +17,16 @@ MEASURE = ["evaluate", "support-transfer"]
 COLUMNS = [
     Column("supports of"),
     Column("removed under"),
-    Column("first images of"),
+    Column("top images of"),
     Column("targets", "n", "that the first model flips without these images, and the second gets right"),
     Column("median size", "n"),
     Column("flipped", "n", "under the second model"),
     Column("95 %", help="Wilson, over targets"),
-    Column("by random ones", "n", "as many images of the same classes"),
+    Column("random images", "n", "as many images of the same classes"),
     Column("95 %", help="bootstrap over targets"),
-    Column("margin falls by", "n", "in logits of the second model, mean"),
+    Column("margin falls by", "n", "mean, in logits of the second model"),
     Column("95 %", help="bootstrap over targets"),
-    Column("by random ones", "n"),
+    Column("random images", "n"),
     Column("95 %", help="bootstrap over targets"),
 ]
 
@@ -37,7 +37,7 @@ def section(ws: Workspace, names: tuple[str, str]) -> None:
     if head is None or ws.own_recipe not in names:
         return
     view = ws.with_model(head)
-    tab_frame.section("Which supports transfer?")
+    tab_frame.section("Do the images that flip one model flip another?")
     answer = tab_frame.stored_answer(
         view,
         MEASURE,
@@ -51,8 +51,8 @@ def section(ws: Workspace, names: tuple[str, str]) -> None:
     rows = support_transfer.report(answer)
     st.markdown(write.plain(reading(rows)))
     tab_frame.caption(
-        "A support is the shortest tested prefix of a ranking whose removal flips a target under one model. Exactly "
-        "these images are removed under the other model, of targets that it gets right; beside them as many random "
+        "A support: the fewest top images of a ranking whose removal flips a target under one model. Exactly these "
+        "images are removed under the other model, for targets that it gets right, and for comparison as many random "
         "images of the same classes."
     )
     tab_frame.chart(
@@ -84,10 +84,12 @@ def reading(rows: list[dict]) -> str:
         controls = sorted({round(100 * row["control"]["mean"]) for row in some})
         random = " to ".join(str(share) for share in dict.fromkeys((controls[0], controls[-1])))
         apart = sum(row["flipped"]["ci"][0] > (row["control"]["ci"] or [row["control"]["mean"]])[-1] for row in some)
-        if len(some) == 1:
-            verdict = "with an interval above it" if apart else "which the intervals do not tell apart"
+        if len(some) > 1:
+            verdict = f"clearly fewer for {apart} of {len(some)} rankings (the intervals do not overlap)"
+        elif apart:
+            verdict = "clearly fewer: the intervals do not overlap"
         else:
-            verdict = f"with intervals above it for {apart} of {len(some)} rankings"
+            verdict = "a difference that may be chance: the intervals overlap"
         sentences.append(
             f"Without the supports of {of}, {under} flips in {shares}; without random images in {random} %, {verdict}."
         )
@@ -130,7 +132,7 @@ def figure(rows: list[dict]) -> go.Figure:
             tickvals=list(range(len(some))), ticktext=labels, range=[len(some) - 0.5, -0.5], zeroline=False, col=column
         )
     chart.update_xaxes(range=[-0.02, 1.02], tickformat=".0%", title="targets flipped")
-    plots.set_layout(chart, 150 + 40 * max(map(len, lines.values())), 1.3, top=84, hovermode="closest")
+    plots.set_layout(chart, 150 + 40 * max(map(len, lines.values())), hovermode="closest")
     return chart
 
 

@@ -69,7 +69,7 @@ def summary(comparison: Comparison) -> str:
     return (
         text
         + f"One model of each differs on {write.percent(comparison.across)}"
-        + (f", {' and '.join(known)}: that much is the seed's" if known else "")
+        + (f", {' and '.join(known)}: so much comes from the seed alone" if known else "")
         + "."
     )
 
@@ -113,9 +113,9 @@ def _draw_cells(ws: Workspace, comparison: Comparison) -> None:
             }
         )
     tab_frame.caption(
-        f"{comparison.names[0]} | {comparison.names[1]}: the images of each cell, surest first, their true class below"
+        f"{comparison.names[0]} | {comparison.names[1]}: images of each cell, most confident first, true class below"
         + (f"; the {MAX_CELLS} largest of {len(cells)} cells" if len(cells) > MAX_CELLS else "")
-        + ". Click one to see the rows of both."
+        + ". Click one to see both models' rows."
     )
     tab_frame.image_rows(ws, "cells", "val", strips, np.array(shown), on_pick=_choose, of="validation images")
 
@@ -173,7 +173,7 @@ def _strip(ws: Workspace, row: LineupRow, shown: np.ndarray, said: int) -> dict:
     return {
         "id": row.ranking,
         "name": row.ranking,
-        "label": f"what {row.ranking} holds to speak for {ws.classes[said]}, most helpful first",
+        "label": f"what helps {ws.classes[said]} most under {row.ranking}, most helpful first",
         "notes": [
             f"{write.share(int((labels == said).sum()), len(labels))} {ws.classes[said]}",
             *ranking_badges(ws, ws.ranking(row.ranking)),

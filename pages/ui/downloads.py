@@ -81,6 +81,6 @@ def report_button(ws: Workspace, target: int | None, **options) -> None:
         on_click="ignore",
         key="report",
         icon=":material/description:",
-        help=f"One HTML file that opens anywhere: the lineup{about}, every verdict on it, curves and "
-        "tables of Compare, and where all of it comes from.",
+        help=f"One HTML file that opens anywhere: the top images{about}, all its verdicts, the curves and tables "
+        "of Compare, and how each number was made.",
     )

@@ -17,7 +17,7 @@ WORD_JOINER = "\u2060"  # has no width
 #: pictures, and arrows typographic. A word joiner after this much of it leaves it as it is.
 _REWRITTEN = re.compile(r"(?:https?|www)(?=:|\.)|(?<=\w)@(?=[-\w]+\.)|:(?=[-+\w/]+:)|[<>~-](?=[->=])", re.IGNORECASE)
 #: a command in finished text: code, so that it can be copied as it is
-_COMMAND = re.compile(r"\bpython -m (?:attribution|pip) (?:[^;`]*[^;`.,\s])?")
+_COMMAND = re.compile(r"\bpython -m (?:attribution|pip) (?:(?:(?!\. )[^;`])*[^;`.,\s])?")
 #: words that an error's message begins with, and no name does
 OPENERS = frozenset(
     "a all an candidates class corrections end fitting give harmful image images job kind method near-duplicates "

@@ -6,6 +6,7 @@ import streamlit as st
 
 from attribution.files import APP
 from pages.ui import format as write
+from pages.ui import state
 
 TERMS: dict[str, str] = json.loads((APP / "assets" / "terms.json").read_text())["terms"]
 #: folder of a room -> its terms, in the order in which a visitor meets them
@@ -48,16 +49,8 @@ ROOMS = {
     "compare": (
         "method",
         "ranking",
-        "support size",
-        "support CDF",
-        "AUC (of supports)",
-        "LDS",
-        "noise ceiling",
-        "overlap, agreement",
-        "family (of rankings)",
-        "held-out halves",
-        "calibration",
-        "cost",
+        "top k",
+        "as published",
         "protocol",
     ),
     "data": (
@@ -75,6 +68,33 @@ ROOMS = {
         "workspace",
     ),
 }
+#: tab of Compare, or topic of its Advanced tab -> the terms on it, which come before those of the room
+TABS = {
+    "Summary": (
+        "support size",
+        "support CDF",
+        "AUC (of supports)",
+        'no flip within K ("censored")',
+        "approximate support",
+        "Holm's correction",
+        "LDS",
+        "noise ceiling",
+        "family (of rankings)",
+        "held-out halves",
+    ),
+    "Agreement": ("overlap, agreement",),
+    "Cost": ("cost", "build time", "one-core time", "LDS", "AUC (of supports)", "noise ceiling", "held-out halves"),
+    "Calibration": ("calibration", "slope, R² (of calibration)", "score", "margin"),
+    "Features": ("feature set", "kNN accuracy", "LDS", "AUC (of supports)", "noise ceiling"),
+    "Algorithms": ("model diff", "recipe", "score", "LDS"),
+    "Two models": ("transfer of supports", "support size", "control", "margin"),
+    "Candidate sets": ("candidate sets", "candidates, candidate set", "LDS", "AUC (of supports)", "noise ceiling"),
+    "Recomputed order": ("recomputed order", "head", "support size", "support CDF", "AUC (of supports)"),
+    "LDS and supports": ("LDS", "support size", "reliability", "margin"),
+    "Pruning": ("pruning", "training-set influence", "control"),
+    "Other recipes": ("transfer", "recipe", "AUC (of supports)", "control"),
+    "Checks": ("sanity check", "backdoor", "LDS", "noise ceiling"),
+}
 OPEN = "terms"
 
 
@@ -83,15 +103,20 @@ def meaning(term: str) -> str:
     return f"{write.capitalised(TERMS[term])}."
 
 
+def terms_of(room: str, tab: str | None = None, topic: str | None = None) -> tuple[str, ...]:
+    """The terms of a room, those of the tab or topic that is on view first."""
+    on_view = TABS.get(topic if tab == "Advanced" else tab, ()) if room == "compare" else ()
+    return tuple(dict.fromkeys((*on_view, *ROOMS[room])))
+
+
 @st.fragment
 def draw(room: str) -> None:
     """A button that opens the terms of a room, in the corner of the window; nothing where the room has none. They are
     sent once it is opened."""
     if room not in ROOMS:
         return
+    terms = terms_of(room, st.session_state.get(state.TAB), st.session_state.get(state.TOPIC))
     with st.container(key=OPEN):
         with st.popover("Terms", key="open terms", on_change="rerun", icon=":material/menu_book:") as popover:
             if popover.open:
-                st.markdown(
-                    "\n".join(f"- **{write.plain(term)}**: {write.plain(meaning(term))}" for term in ROOMS[room])
-                )
+                st.markdown("\n".join(f"- **{write.plain(term)}**: {write.plain(meaning(term))}" for term in terms))

@@ -10,6 +10,7 @@ from pages.ui import cli_command, state
 from pages.ui import format as write
 
 POLL = "1s"
+ENDED = {"cancelled": "was cancelled", "lost": "ended without a result"}  # in the sentence on the last measurement
 
 
 def button(ws: Workspace, words: list[str], label: str) -> None:
@@ -34,7 +35,7 @@ def under_way(ws: Workspace, words: list[str]) -> bool:
     if last is None or last.state == "done":
         return False
     if not last.is_open:
-        st.warning(write.plain(f"The last measurement is {last.state}: {last.message}"))
+        st.warning(write.plain(f"The last measurement {ENDED.get(last.state, last.state)}: {last.message}"))
         return False
 
     @st.fragment(run_every=POLL)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from attribution import UserError, Workspace
+from attribution.evaluation.support_report import KINDS
 from attribution.experiments import jobs
 from attribution.experiments.prefixes import EDIT_KINDS as EDITS
 from attribution.experiments.prefixes import SUPPORT_KINDS
@@ -23,7 +24,7 @@ def draw(ws: Workspace, protocol: str, busy: bool, started: Callable[[int], None
     the job that the button queued."""
     most = len(stable_targets(ws))
     if not most:
-        st.info("No validation image is read right by nine of ten base models: a study has nothing to flip here.")
+        st.info("A study needs validation images that at least 9 of 10 base models get right, and there are none here.")
         return
     targets = st.number_input(
         "Targets, drawn at random",
@@ -31,13 +32,20 @@ def draw(ws: Workspace, protocol: str, busy: bool, started: Callable[[int], None
         most,
         min(TARGETS, most),
         key=state.STUDY_TARGETS,
-        help="Stable ones; for repairs those that at most 1 of 10 base models reads right. A "
-        "larger study holds the smaller one: its first targets are the same.",
+        help="Validation images that at least 9 of 10 base models get right; for repairs, at most 1 of 10. A "
+        "larger study includes the smaller one: its first targets are the same.",
     )
     rankings = st.pills(
         "Rankings", ws.rankings(), default=default_rankings(ws), selection_mode="multi", key=state.STUDY_RANKINGS
     )
-    kinds = st.pills("Kinds of support", SUPPORT_KINDS, default=EDITS, selection_mode="multi", key=state.STUDY_KINDS)
+    kinds = st.pills(
+        "Kinds of support",
+        SUPPORT_KINDS,
+        default=EDITS,
+        selection_mode="multi",
+        key=state.STUDY_KINDS,
+        format_func=KINDS.get,
+    )
     target_draw = draw_wrong_targets if "repair" in kinds else draw_stable_targets
     try:
         spec = study_spec(ws, target_draw(ws, targets, STUDY_SEED), rankings, kinds, protocol)
@@ -76,9 +84,9 @@ def cost_text(cost) -> str:
     if cost.known == cost.searches:
         return f"All {cost.searches} searches of this study are answered already."
     workers = "1 worker" if cost.workers == 1 else f"{cost.workers} workers"
-    basis = f"judged by {cost.measured} searches done here" if cost.measured else "a guess: no search was done here yet"
+    basis = f"from {cost.measured} searches done here" if cost.measured else "a guess: nothing was searched here yet"
     return (
-        f"{cost.searches} searches{known}. The rest: some {write.count(round(cost.trainings))} trainings, about "
+        f"{cost.searches} searches{known}. To do: about {write.count(round(cost.trainings))} trainings, about "
         f"{write.seconds(cost.seconds)} on {workers} ({basis}; {write.seconds(cost.each)} a training). It runs in "
-        "the background, lets shorter jobs pass, and goes on where it was stopped."
+        "the background, lets shorter jobs go first, and resumes where it was stopped."
     )

@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from attribution.export import numbers, tables
 from pages.ui import format as write
+from pages.ui import glossary
 
 
 class Column(NamedTuple):
@@ -18,10 +19,7 @@ class Column(NamedTuple):
 
 
 INTERVAL = Column("95 %")
-LDS_HELP = (
-    "linear datamodeling score: how well a ranking's scores predict the margins of models trained on random halves of "
-    "the images, as a rank correlation; 1 is perfect, 0 is chance"
-)
+LDS_HELP = glossary.TERMS["LDS"]
 
 
 def table_html(columns: list[Column], rows, groups=(), last: list | None = None) -> str:
@@ -49,6 +47,12 @@ def estimate(value: float | None, interval, digits: int = 2, sign: bool = False)
     if value is None:
         return ["–", ""]
     return [f"<b>{write.decimal(value, digits, sign)}</b>", write.interval(interval, digits, sign)]
+
+
+def stacked(value: float | None, interval, digits: int = 2, after: str = "") -> str:
+    """`estimate` as one cell, the interval beneath the value, where columns are many. after: what follows the value."""
+    number, ends = estimate(value, interval, digits)
+    return f'{number}{after}<br><span class="lu-faint">{ends}</span>' if interval else f"{number}{after}"
 
 
 p_text = numbers.p_value

@@ -1,9 +1,9 @@
-"""From a click on a tab of Methods to its first view on a fresh server: script at rest, charts and tables drawn.
+"""From a click on a tab of Compare to its first view on a fresh server: script at rest, charts and tables drawn.
 
-    .venv/bin/python tests/benchmarks/tabs.py [--workspace DIR] [--starts 3]
+    .venv/bin/python tests/benchmarks/tabs.py [--workspace DIR] [--model demo-cnn] [--starts 3]
 
-Each start is a server of its own with an empty data folder, on which Explore was looked at before, as people do; then
-each tab is opened once, the first one by the link to Methods. What a tab shares with one before it is known by then, so
+Each start is a server of its own with an empty data folder, on which Debug was looked at before, as people do; then
+each tab is opened once, the first one by the link to Compare. What a tab shares with one before it is known by then, so
 that every start takes them in another order. Prints JSON: medians and the slowest, in seconds.
 """
 
@@ -27,6 +27,7 @@ SETTLED = """() => document.querySelector("[data-testid=stApp]").dataset.testScr
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--workspace", type=Path)
+    parser.add_argument("--model", default="demo-cnn")
     parser.add_argument("--starts", type=int, default=3)
     asked = parser.parse_args()
     taken: dict[str, list[float]] = {}
@@ -34,9 +35,9 @@ def main() -> None:
         for start in range(asked.starts):
             page = serving.new_page(browser)
             with tempfile.TemporaryDirectory() as data, serving.server(Path(data), asked.workspace) as server:
-                serving.open_page(page, f"{server.url}/?target=0")  # a bare one opens on a head
-                page.get_by_role("link", name="Methods").click()
-                tabs = page.get_by_role("radiogroup", name="Methods").get_by_role("radio")
+                serving.open_page(page, f"{server.url}/?target=0&model={asked.model}")
+                page.get_by_role("link", name="Compare").click()
+                tabs = page.get_by_role("radiogroup", name="Compare").get_by_role("radio")
                 tabs.first.wait_for()
                 serving.settle(page)
                 names = tabs.all_inner_texts()
@@ -48,7 +49,7 @@ def main() -> None:
                     taken.setdefault(name, []).append(time.perf_counter() - begun)
                     page.wait_for_timeout(300)
                 page.context.close()
-            first(browser, asked.workspace, names[0], taken)
+            first(browser, asked, names[0], taken)
     print(
         json.dumps(
             {
@@ -62,14 +63,14 @@ def main() -> None:
     )
 
 
-def first(browser, workspace, name: str, taken: dict) -> None:
-    """The tab that Methods opens with, from the click on the link."""
+def first(browser, asked, name: str, taken: dict) -> None:
+    """The tab that Compare opens with, from the click on the link."""
     page = serving.new_page(browser)
-    with tempfile.TemporaryDirectory() as data, serving.server(Path(data), workspace) as server:
-        serving.open_page(page, f"{server.url}/?target=0")
+    with tempfile.TemporaryDirectory() as data, serving.server(Path(data), asked.workspace) as server:
+        serving.open_page(page, f"{server.url}/?target=0&model={asked.model}")
         begun = time.perf_counter()
-        page.get_by_role("link", name="Methods").click()
-        page.get_by_role("radiogroup", name="Methods").wait_for()
+        page.get_by_role("link", name="Compare").click()
+        page.get_by_role("radiogroup", name="Compare").wait_for()
         page.wait_for_function(SETTLED, timeout=60_000)
         taken.setdefault(name, []).append(time.perf_counter() - begun)
         page.context.close()

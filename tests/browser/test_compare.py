@@ -14,22 +14,22 @@ from tests.browser import serving
 TABS = {  # tab or topic of Advanced -> its question
     "Summary": "Which ranking finds the images that decide what demo-cnn predicts?",
     "Agreement": "Do the methods choose the same images?",
-    "Cost": "What does each ranking cost, and what is it worth?",
+    "Cost": "How good is each ranking for what it costs?",
 }
 TOPICS = {
     "Calibration": "Do scores predict the effect of removal?",
-    "Features": "Which features are worth having?",
-    "Algorithms": "Whose influence changes with the learning algorithm?",
-    "Candidate sets": "What is a ranking worth without choosing among the target's class?",
+    "Features": "Which feature set gives the best rankings?",
+    "Algorithms": "Which training images matter more under another learning algorithm?",
+    "Candidate sets": "How good is a ranking that may choose from all classes?",
     "LDS and supports": "Do LDS and supports agree?",
-    "Checks": "Do the rankings stand checks whose answer is known?",
+    "Checks": "Do the rankings pass checks whose answer is known?",
 }
 OLD_TABS = {  # of Methods -> a heading that it shows today
     "supports": "How few training images decide a prediction?",
     "lds": "Is similarity influence?",
     "agreement": TABS["Agreement"],
     "cost": TABS["Cost"],
-    "compute": "What does more compute buy?",
+    "compute": "Does more compute give better rankings?",
     "calibration": TOPICS["Calibration"],
     "features": TOPICS["Features"],
     "algorithms": TOPICS["Algorithms"],
@@ -100,7 +100,7 @@ def test_one_name_has_one_number(open_page):
     assert "removal, 40 targets, default" in heads
     cost = page.get_by_role("listitem").filter(has_text="Cost.").inner_text()
     page.get_by_role("radio", name="Cost", exact=True).click()
-    expect(page.get_by_role("heading", name="What does more compute buy?")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("heading", name="Does more compute give better rankings?")).to_be_visible(timeout=SLOW)
     serving.settle(page)
     row = cells(page, "trak-10")
     assert auc in row and f"trak-10 took {row[2]} " in cost
@@ -123,7 +123,7 @@ def test_approximate_supports_do_not_bury_the_curves(open_page):
     assert 0 < max(counts) <= MOST_MARKERS, counts
     page = open_page("/compare?model=demo-cnn")
     expect(page.get_by_role("heading", name="decide what demo-cnn predicts?")).to_be_visible(timeout=SLOW)
-    expect(page.get_by_text("Approximate (≈): fresh seeds changed a verdict")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("Approximate (≈): other seeds gave another size")).to_be_visible(timeout=SLOW)
     assert "unstable" not in page.locator("[data-testid=stMain]").inner_text()
     serving.settle(page)
 

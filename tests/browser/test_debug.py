@@ -43,7 +43,7 @@ def cut(page):
 def test_tiles_have_names_and_are_drawn_pixel_by_pixel(debug):
     page = debug("/?target=0&rankings=trak-10&rankings=l2-moco&end=both")
     expect(rows(page)).to_have_count(3)  # two of trak-10, one of l2-moco
-    expect(page.get_by_text("not defined for this method")).to_have_count(1)
+    expect(page.get_by_text("This method has no harmful scores")).to_have_count(1)
     expect(page.get_by_role("option", name="rank 1: training image 1, Box <b>, label: Box <b>")).to_be_visible()
     picture = rows(page).first.locator(".pic").first
     assert picture.evaluate("node => getComputedStyle(node).imageRendering") == "pixelated"

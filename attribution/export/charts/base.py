@@ -16,9 +16,10 @@ class Series:
 
     colour, dash, marker: as in `palette`; dash or marker None: no line, no marks. x_ci, y_ci: a confidence interval for
     each point, or None where there is none. hollow: which marks are drawn hollow. sizes: areas of the marks in points
-    squared. labels: texts beside the marks. descriptions: what each point is, for the table. steps: the line holds its
-    value until the next point. start, end: where a line begins and ends, beside its points. legend_note: what the
-    legend says besides the name. in_legend: whether the legend lists it. band: (x, low, high) of a shade around it.
+    squared. most_marks: how many marks are drawn at most, spread over the points (without hollow and sizes); 0: all.
+    labels: texts beside the marks. descriptions: what each point is, for the table. steps: the line holds its value
+    until the next point. start, end: where a line begins and ends, beside its points. legend_note: what the legend says
+    besides the name. in_legend: whether the legend lists it. band: (x, low, high) of a shade around it.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Series:
     y_ci: list[Interval] = field(default_factory=list)
     hollow: list[bool] = field(default_factory=list)
     sizes: list[float] = field(default_factory=list)
+    most_marks: int = 0
     labels: list[str] = field(default_factory=list)
     descriptions: list[str] = field(default_factory=list)
     steps: bool = False

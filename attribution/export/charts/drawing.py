@@ -192,20 +192,28 @@ def _draw_series(series: Series, ax) -> None:
             bars = {"fmt": "none", "ecolor": series.colour, "elinewidth": 0.9, "capsize": 1.8, "capthick": 0.8}
             ax.errorbar([series.x[i] for i in known], [series.y[i] for i in known], **{name: arms}, **bars)
     if series.marker and series.x:
-        hollow = series.hollow or [False] * len(series.x)
+        filled = [("none" if empty else series.colour) for empty in series.hollow] or series.colour
         ax.scatter(
-            series.x,
-            series.y,
+            *zip(*_marked(series)),
             s=series.sizes or 14,
             marker=MARKERS[series.marker],
             edgecolors=series.colour,
             linewidths=0.9,
-            facecolors=["none" if empty else series.colour for empty in hollow],
+            facecolors=filled,
             zorder=2.5,
             clip_on=False,
         )
     for x, y, text in zip(series.x, series.y, series.labels):
         ax.annotate(text, (x, y), xytext=(4, -8), textcoords="offset points", fontsize=SMALL)
+
+
+def _marked(series: Series) -> list[tuple[float, float]]:
+    """The points that bear a mark."""
+    points = list(zip(series.x, series.y))
+    if not 0 < series.most_marks < len(points):
+        return points
+    step = (len(points) - 1) / (series.most_marks - 1)
+    return [points[round(i * step)] for i in range(series.most_marks)]
 
 
 def _draw_matrix(matrix: Matrix, ax, inches: float) -> None:

@@ -75,7 +75,7 @@ def adaptive_curves(workspace: Workspace, store: ResultStore) -> Chart | None:
     )
     return Chart(
         "Supports in a fixed and in a recomputed order",
-        f"all {report['targets']:,} validation images that the head gets right; influence anew after every "
+        f"all {report['targets']:,} validation images that the head gets right; influence recomputed after every "
         f"{report['batch']} images, K = {report['K']}, exact refits, no seed; 95 % over targets; "
         f"{recipe_caption(workspace)}; {provenance_caption(workspace, adaptive_supports.PART)}",
         [panel],
@@ -113,7 +113,7 @@ def transferred_supports(workspace: Workspace, store: ResultStore) -> Chart | No
         )
     own, head = answer["models"]
     return Chart(
-        "Which supports transfer",
+        "Supports of one model removed under another",
         f"{head} {answer['hashes'][1]}: exact refits, {answer['draws'][head]} random sets beside each; {own} "
         f"{answer['hashes'][0]}: {len(answer['seeds'])} seeds a set, {answer['draws'][own]} random beside each; 95 % "
         f"over targets; {provenance_caption(workspace, support_transfer.PART)}",

@@ -16,10 +16,11 @@ from attribution.store.results import ResultStore
 from attribution.workspace.workspace import Workspace
 
 KINDS = {"remove": "Removal", "mislabel": "Mislabelling", "repair": "Repair of wrong targets"}
-MEASURES = {"jaccard": "Jaccard of the first {k}", "rbo": "rank-biased overlap", "spearman": "Spearman over the union"}
+MEASURES = {"jaccard": "Jaccard of the top {k}", "rbo": "rank-biased overlap", "spearman": "Spearman over the union"}
 CANDIDATE_MARKERS = ("circle", "diamond", "square")
 CENSORED_HEIGHT = 1.12  # of K: where supports beyond K are drawn
 MAX_MARK_AREA, MIN_MARK_AREA = 160, 12  # areas of marks, in points squared
+MARKS_OF_A_CURVE = 7  # they tell its feature set, and more would bury the line
 MARK_OFFSET = 0.03  # powers of ten between rankings that cost the same, so that all are seen
 
 
@@ -58,7 +59,7 @@ def support_curves(
     panels = [
         Panel(
             KINDS[kind],
-            "k, first images of the ranking edited",
+            "k, top images edited",
             "targets repaired" if kind == "repair" else "targets flipped",
             x_range=(0, study.k_max * 1.01),
             y_range=(0, 1.02),
@@ -74,7 +75,7 @@ def support_curves(
         f"{KINDS[kind].lower()} {' to '.join(map(str, dict.fromkeys((n[0], n[-1]))))} targets"
         for kind, n in counts.items()
     )
-    seeds = f"seeds {SEEDS[0]} to {SEEDS[-1]}; open marks are approximate"
+    seeds = f"seeds {SEEDS[0]} to {SEEDS[-1]}"
     if workspace.get_recipe().deterministic:
         seeds = seeds_text(study.protocol, True)
     return Chart(
@@ -104,7 +105,7 @@ def _cdf_series(name: str, supports: dict, k_max: int, row: dict) -> Series:
         dash,
         marker,
         steps=True,
-        hollow=[status == "unstable" for *_, status in steps],
+        most_marks=MARKS_OF_A_CURVE,
         start=(0, 0),
         end=(k_max, steps[-1][1] if steps else 0.0),
         legend_note=note,
@@ -186,7 +187,7 @@ def agreement_matrix(workspace: Workspace, store: ResultStore, measure: str = "j
     title = MEASURES[measure].format(k=stored.k)
     return Chart(
         f"Agreement of rankings: {title}",
-        f"the first {stored.k} training images of each, means over "
+        f"the top {stored.k} training images of each, means over "
         f"{summary['targets']:,} targets with 95 % bootstrap intervals over targets; "
         f"{provenance_caption(workspace, agreement.PART)}",
         [Panel(title, matrix=matrix)],
@@ -201,7 +202,8 @@ def candidate_sets(workspace: Workspace, store: ResultStore) -> Chart | None:
         return None
     rankings, aucs = answer["rankings"], conditioning.support_aucs(workspace, store, answer)
     panels = [Panel("LDS" if aucs else "", "LDS", **names_axis(rankings))]
-    panels += [Panel(f"{KINDS[kind]} AUC", f"{KINDS[kind].lower()} AUC", **names_axis(rankings)) for kind in aucs]
+    titles = support_report.auc_titles(aucs).values()
+    panels += [Panel(title, title.removeprefix("AUC: "), **names_axis(rankings)) for title in titles]
     if answer["ceiling"] is not None:
         panels[0].vertical_lines.append((answer["ceiling"], "noise ceiling"))
     for i, (candidates, description) in enumerate(conditioning.CANDIDATE_SETS.items()):
@@ -221,7 +223,7 @@ def candidate_sets(workspace: Workspace, store: ResultStore) -> Chart | None:
             panel.series.append(mark_series(description, points, colour, marker, hollow=hollow))
     n = max(row["n_targets"] for ranking in rankings.values() for row in ranking["sets"].values())
     return Chart(
-        "Worth of rankings by what they may choose among",
+        "Rankings by the candidates they choose from",
         f"{halves_caption(answer, n)}; {_study_caption(aucs)}{recipe_caption(workspace)}; "
         f"{provenance_caption(workspace, conditioning.PART)}",
         panels,
@@ -253,7 +255,7 @@ def calibration_points(
     for point in calibration.chart_points(rows, summary, name, group):
         sources.setdefault(point["removed"], []).append(point)
     for source, points in sources.items():
-        title = "chosen by hand" if source == calibration.CHOSEN_SOURCE else f"first k of {source}"
+        title = "chosen by hand" if source == calibration.CHOSEN_SOURCE else f"top k of {source}"
         marks = [
             (
                 point["foretold" if scaled else "predicted"],
@@ -290,15 +292,16 @@ def worth_against_compute(workspace: Workspace, store: ResultStore) -> Chart | N
     rows, aucs = answer["rows"], lds_vs_compute.support_aucs(workspace, store, answer)
     x_range = (min(row["seconds"] for row in rows if row["models"]) / 2, max(row["seconds"] for row in rows) * 2)
     panels = [_compute_panel("LDS" if aucs else "", "LDS", [(row, row["lds"], row["ci"]) for row in rows], x_range)]
+    titles = support_report.auc_titles(aucs)
     for kind, result in aucs.items():
         points = [(row, *_auc(result, lds_vs_compute.variant_ranking(row))) for row in rows]
         known = [point for point in points if point[1] is not None]
-        panels.append(_compute_panel(f"{KINDS[kind]} AUC, {result['targets']} targets", "AUC", known, x_range))
+        panels.append(_compute_panel(titles[kind], "AUC", known, x_range))
     if answer["ceiling"] is not None:
         panels[0].horizontal_lines.append((answer["ceiling"], f"noise ceiling {answer['ceiling']:.3f}"))
     n = max(row["n_targets"] for row in rows)
     return Chart(
-        "Worth against compute",
+        "LDS and AUC against compute",
         f"{halves_caption(answer, n)}; {_study_caption(aucs)}numbers are models trained, areas "
         f"bytes; {recipe_caption(workspace)}; {provenance_caption(workspace, lds_vs_compute.PART)}",
         panels,
@@ -308,7 +311,7 @@ def worth_against_compute(workspace: Workspace, store: ResultStore) -> Chart | N
 
 def _compute_panel(title: str, y: str, points: list[tuple], x_range: tuple[float, float]) -> Panel:
     """points: (row of `lds_vs_compute.compute`, value, its interval)."""
-    panel = Panel(title, "seconds of one core", y, x_log=True, x_range=x_range, from_zero=True)
+    panel = Panel(title, "time of one core, seconds", y, x_log=True, x_range=x_range, from_zero=True)
     largest = max((row["bytes"] for row, *_ in points), default=0) or 1
 
     def marks(points: list[tuple], name: str, style: str, in_legend: bool = True) -> Series:
@@ -352,7 +355,7 @@ def worth_against_cost(workspace: Workspace, store: ResultStore) -> Chart | None
     live = dict.fromkeys(row["ranking"].partition("-")[0] for row in rows if row["live"] and "-" in row["ranking"])
     shifts = {method: 10 ** (MARK_OFFSET * (i - (len(live) - 1) / 2)) for i, method in enumerate(live)}
     panels = []
-    for key, title in (("lds", "LDS"), ("auc", "removal AUC")):
+    for key, title in (("lds", "LDS"), ("auc", support_report.auc_titles(aucs).get("remove", ""))):
         methods: dict[str, dict[str, list[dict]]] = {}
         for row in rows:
             if row[key] is not None:
@@ -387,8 +390,8 @@ def worth_against_cost(workspace: Workspace, store: ResultStore) -> Chart | None
         return None
     removal = _study_caption({kind: result for kind, result in aucs.items() if kind == "remove"})
     return Chart(
-        "Worth of rankings against their cost",
-        f"seconds as each part's provenance has them, {removal}95 % intervals; rankings of one "
+        "LDS and AUC of rankings against build time",
+        f"build times as recorded when each part was made, {removal}95 % intervals; rankings of one "
         f"feature set cost the same and stand side by side; {recipe_caption(workspace)}; "
         f"{provenance_caption(workspace, cost.PART)}",
         panels,
@@ -405,9 +408,10 @@ def feature_sets(workspace: Workspace, store: ResultStore) -> Chart | None:
     if known:
         series = mark_series("kNN accuracy", known, palette.RECIPE_STYLES[0][0], "square", in_legend=False)
         panels.append(Panel("kNN accuracy", "accuracy", series=[series], **names_axis(names)))
-    for key, value, ci, title in (("lds", "lds", "ci", "LDS"), ("auc", "auc", "auc_ci", "removal AUC")):
+    auc_title = support_report.auc_titles(aucs).get("remove", "")
+    for key, value, ci, title in (("lds", "lds", "ci", "LDS"), ("auc", "auc", "auc_ci", auc_title)):
         methods = [method for method in palette.METHOD_STYLES if any(method in row[key] for row in rows)]
-        panel = Panel(title, title, **names_axis(names))
+        panel = Panel(title, title.partition(":")[0], **names_axis(names))
         for i, method in enumerate(methods):
             shift = 0.6 * (i - (len(methods) - 1) / 2) / max(len(methods), 1)
             points = [

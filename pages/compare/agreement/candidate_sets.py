@@ -23,7 +23,7 @@ MARKS = {
 
 def draw(ws: Workspace) -> None:
     """Draws the topic."""
-    tab_frame.header("What is a ranking worth without choosing among the target's class?")
+    tab_frame.header("How good is a ranking that may choose from all classes?")
     if "lds" not in ws.manifest["parts"] or not ws.has_base:
         st.info("This needs models on held-out halves of the images, and none has been trained here yet.")
         tab_frame.command_line(ws, "halves", "train")
@@ -32,15 +32,15 @@ def draw(ws: Workspace) -> None:
         ws,
         MEASURE,
         candidate_sets.load,
-        "Rankings have not been measured among several sets of candidates yet, or one of them has changed since.",
+        "Not measured yet, or a ranking has changed since. Measuring trains nothing.",
         "Measure candidates",
     )
     if answer is None:
         return
     tab_frame.caption(
-        "LDS of each ranking where it may choose among images of the target's true class, among these and those of "
-        "the class it is mistaken for, or among all. Choosing among the class alone is worth something by itself: it "
-        "counts how many images of the class a half happens to hold. Random, the control, shows how much."
+        "LDS of each ranking when it may choose from images of the target's true class, from those and the images of "
+        "the class it is mistaken for, or from all. Choosing from the true class alone raises LDS by itself, since it "
+        "counts how many images of the class a half happens to hold; Random, the control, shows by how much."
     )
     supports = tab_frame.from_store(
         ws, candidate_sets.PART, lambda ws, store: candidate_sets.support_aucs(ws, store, answer)
@@ -48,7 +48,7 @@ def draw(ws: Workspace) -> None:
     tab_frame.chart(
         figure(answer, supports),
         "conditioning",
-        "LDS and support AUC of each ranking among three sets of candidates; the table below has the numbers",
+        "LDS and support AUC of each ranking under three sets of candidates; the table below has the numbers",
     )
     st.html(table_html(answer, supports))
     tab_frame.caption(_basis(ws, answer, supports))
@@ -111,17 +111,19 @@ def figure(answer: dict, supports: dict) -> go.Figure:
     chart.update_yaxes(range=[len(names) - 0.5, -0.5])
     chart.update_yaxes(tickvals=list(range(len(names))), ticktext=names, row=1, col=1)
     chart.update_xaxes(zeroline=True)
-    plots.set_layout(chart, 140 + 60 * len(names), 1.28)
+    plots.set_layout(
+        chart,
+        140 + 60 * len(names),
+    )
     return chart
 
 
 def table_html(answer: dict, supports: dict) -> str:
     """A row a ranking, a group of columns a set of candidates; the noise ceiling last."""
     group = [
-        Column("LDS", "n first"),
-        tables.INTERVAL,
-        Column(f"of the class, first {answer['k']}", "n", "with 95 % over targets on hover"),
-        *auc_columns.columns(supports),
+        Column("LDS<br>(95 %)", "n first", tables.LDS_HELP),
+        Column(f"same class<br>in top {answer['k']}", "n", "with 95 % over targets on hover"),
+        *(Column(f"{auc_columns.heading(supports, kind)} (95 %)", "n", auc_columns.AUC_HELP) for kind in supports),
     ]
     rows = []
     for name, ranking in answer["rankings"].items():
@@ -131,10 +133,9 @@ def table_html(answer: dict, supports: dict) -> str:
             share = measured["same_class"]
             star = " *" * (candidates == ranking["published"])
             row += [
-                f"<b>{write.decimal(measured['lds'], 3)}{star}</b>",
-                write.interval(measured["ci"], 3),
+                tables.stacked(measured["lds"], measured["ci"], 3, star),
                 ("–" if share["mean"] is None else write.percent(share["mean"]), write.interval(share["ci"], 3)),
-                *auc_columns.cells(supports, _variant(name, candidates, answer)),
+                *_auc_cells(supports, _variant(name, candidates, answer)),
             ]
         rows.append(row)
     return tables.table_html(
@@ -143,6 +144,11 @@ def table_html(answer: dict, supports: dict) -> str:
         [("", 1), *((title, len(group)) for title in candidate_sets.CANDIDATE_SETS.values())],
         ["noise ceiling", estimate(answer["ceiling"], None, 3)[0]],
     )
+
+
+def _auc_cells(supports: dict, variant: str) -> list[str]:
+    rows = (auc_columns.auc_row(supports, kind, variant) for kind in supports)
+    return [tables.stacked(row.get("auc"), row.get("auc_ci")) for row in rows]
 
 
 def to_csv(answer: dict, supports: dict) -> str:

@@ -13,12 +13,12 @@ from pages.ui import format as write
 from pages.ui import state, tables, theme
 from pages.ui.tables import Column, estimate, ranking_cell
 
-NAMES = {"jaccard": "Jaccard of the first k", "rbo": "rank-biased overlap", "spearman": "Spearman over the union"}
+NAMES = {"jaccard": "Jaccard of the top k", "rbo": "rank-biased overlap", "spearman": "Spearman over the union"}
 HELP = {
-    "jaccard": "Of the images that either has among its first k, the share that both have.",
-    "rbo": "Overlap of the first d images, for every d, the first ones weighing most.",
-    "spearman": "Correlation of the places in both, over the images that either has among its first k. It is below "
-    "0 where what is first in one is far down in the other; two random orders are well below 0.",
+    "jaccard": "Of the images in either top k, the share that is in both.",
+    "rbo": "Overlap of the top d images, averaged over every d; the first places count most.",
+    "spearman": "Rank correlation over the images in either top k. It is below 0 where the top of one is far down in "
+    "the other; two random orders are well below 0.",
 }
 SHOWN = 60  # targets
 COMPARE = ["evaluate", "agreement"]
@@ -31,8 +31,8 @@ def draw(ws: Workspace) -> None:
         ws,
         COMPARE,
         agreement.load,
-        "These rankings have not been compared yet, or one of them has changed since.",
-        "Compare them",
+        "Not measured yet, or a ranking has changed since. Measuring trains nothing.",
+        "Compare the rankings",
     )
     if compared:
         _show(ws, compared)
@@ -42,9 +42,9 @@ def _show(ws: Workspace, compared: agreement.Agreement) -> None:
     summary = _summary(compared, theme.cache_key(ws))
     n = write.count(len(compared.targets))
     tab_frame.caption(
-        f"Each ranking as published, its first {compared.k} training images, on {n} targets; means, with "
-        "95 % bootstrap intervals over targets. Similarity and random rank images of the target's class "
-        "only, so that with others they can share no more than these choose of it."
+        f"The top {compared.k} training images of each ranking as published, on {n} targets; means with "
+        "95 % bootstrap intervals over targets. Similarity and random rank images of the target's class only, "
+        "which limits what they can share with rankings that choose from all classes."
     )
     measure = st.segmented_control(
         "Measure",
@@ -64,7 +64,7 @@ def _show(ws: Workspace, compared: agreement.Agreement) -> None:
     )
     with st.expander("All pairs as a table"):
         st.html(pairs_html(summary))
-    st.caption(f"Whose labels the first {summary['k']} of each carry, as shares of them.")
+    st.caption(f"Labels of each ranking's top {summary['k']}, as shares.")
     st.html(classes_html(summary))
     tab_frame.download_line(
         ws,
@@ -139,8 +139,8 @@ def pairs_html(summary: dict) -> str:
 
 def classes_html(summary: dict) -> str:
     """What share of each ranking's first images carry the target's class, and another."""
-    columns = [Column("ranking"), Column("of the target's class", "n"), tables.INTERVAL]
-    columns += [Column("of another", "n"), tables.INTERVAL]
+    columns = [Column("ranking"), Column("the target's class", "n"), tables.INTERVAL]
+    columns += [Column("other classes", "n"), tables.INTERVAL]
     rows = [
         [ranking_cell(name), *_estimate(shares["same_class"]), *_estimate(shares["cross_class"])]
         for name, shares in summary["rankings"].items()
@@ -180,6 +180,6 @@ def _targets(ws: Workspace, compared: agreement.Agreement, measure: str) -> None
         st.caption("No target has a value.")
         return
     values = compared.pairs[pair][measure][np.searchsorted(compared.targets, ids)]
-    tab_frame.caption(f"{NAMES[measure]} of {a} and {b}, least first. Choose a target to see its lineup.")
+    tab_frame.caption(f"{NAMES[measure]} of {a} and {b}, least first. Choose a target to open it in Debug.")
     captions = {int(target): (f"{value:.2f}", f"{NAMES[measure]} {value:.3f}") for target, value in zip(ids, values)}
     tab_frame.target_wall(ws, "disagreement", captions, marks=False)

@@ -22,7 +22,7 @@ CHANCE, CONTROL, UNPATCHED = "line-ns-open", "x-thin-open", "circle-open"
 def draw(ws: Workspace) -> None:
     """Where the workspace is poisoned what was measured on it, or the way to; else what Lineup brings, or the command
     that makes a poisoned copy."""
-    tab_frame.section("Backdoor: do rankings find the images that a trigger came by?")
+    tab_frame.section("Backdoor: do rankings find the poisoned images?")
     poisoned = poison.load_poison_info(ws)
     running = bool(poisoned) and measurement.under_way(ws, MEASURE)
     if poisoned:
@@ -44,11 +44,11 @@ def draw(ws: Workspace) -> None:
         return
     name = ws.classes[answer["class"]]
     tab_frame.caption(
-        f"{answer['n']} training images of other classes bear a chequered patch of {answer['side']} x "
+        f"{answer['n']} training images of other classes carry a chequered patch of {answer['side']} x "
         f"{answer['side']} pixels and the label {name}. {answer['models']} models trained on them take "
         f"{_percent(answer['success'])} of {answer['triggered']} triggered images of other classes for {name}, and "
-        f"{_percent(answer['untriggered'])} of the same images without the patch. Each ranking is asked why; then "
-        f"models are trained without the {answer['n']} images that it accuses most."
+        f"{_percent(answer['untriggered'])} of the same images without the patch. Each ranking "
+        f"explains these predictions; then models are trained without the {answer['n']} images it blames most."
     )
     tab_frame.chart(
         figure(answer, name),
@@ -64,8 +64,8 @@ def draw(ws: Workspace) -> None:
 
 def _how_to_poison(ws: Workspace) -> None:
     st.caption(
-        "A poisoned copy of this workspace shows it: some images of other classes get a small patch and "
-        "one class's label."
+        "This is measured on a poisoned copy of the workspace, in which some images of other classes get a small "
+        "patch and the label of one class. Create it with:"
     )
     tab_frame.command_line(ws, "workspace", "poison", "PATH", "--class", ws.classes[0])
 
@@ -100,7 +100,7 @@ def _pictures(ws: Workspace, poisoned: dict) -> None:
 
 
 def _label(row: dict, name: str) -> str:
-    return f"{row['ranking']}, among {name}" if row["candidates"] else row["ranking"]
+    return f"{row['ranking']}, from {name} only" if row["candidates"] else row["ranking"]
 
 
 def _percent(mean: dict) -> str:
@@ -114,15 +114,15 @@ def _interval(mean: dict) -> str:
 def _basis(ws: Workspace, answer: dict) -> str:
     nothing, oracle = (answer["removals"][name] for name in (backdoor.NO_REMOVAL, backdoor.ORACLE_REMOVAL))
     bundled = answer.get("about")
-    copy = f" on a poisoned copy of this workspace; {bundled['note']}" if bundled else ""
+    copy = f"; on a poisoned copy of this workspace: {bundled['note']}" if bundled else ""
     return (
-        f"Precision: the share of poisoned images among the first k of {write.count(answer['hit'])} targets that "
-        "were taken for the class; 95 % over targets. A similarity looks among images of the predicted class, a "
-        "signed ranking for what speaks against the true class, among all images and once more among the predicted "
-        "class alone. As published, among images of the true class, a similarity can find none: they carry another "
-        f"label. Unpatched: precision@{answer['n']} for the same targets without the patch, among the same images; "
-        "where it is as high, images were found that look unlike their label, and not the trigger. Accused most: "
-        f"in the first {answer['n']} of most targets. {len(answer['seeds'])} seeds each. With nothing removed "
+        f"Precision: the share of poisoned images in the top k of {write.count(answer['hit'])} targets that "
+        "were taken for the class; 95 % over targets. A similarity chooses from images of the predicted class; a "
+        "signed ranking looks for what harms the true class, in all images and once more in the predicted class alone. "
+        "As published, choosing from the true class, a similarity finds none: poisoned images carry another "
+        f"label. Unpatched: precision@{answer['n']} for the same targets without the patch; where it is as high, the "
+        "ranking found images that look unlike their label, not the trigger. Blamed most: "
+        f"in the top {answer['n']} of most targets. {len(answer['seeds'])} seeds each. With nothing removed "
         f"the attack succeeds on {_percent(nothing['success'])}, accuracy on ordinary images is "
         f"{_percent(nothing['accuracy'])}; without exactly the poisoned images {_percent(oracle['success'])} and "
         f"{_percent(oracle['accuracy'])}. Random: as many images of the same classes. "
@@ -134,7 +134,7 @@ def figure(answer: dict, name: str) -> go.Figure:
     """Left the precision of each row beside chance, right what is left of the attack beside a random removal."""
     n, rows = answer["n"], answer["rankings"]
     places, labels = list(range(len(rows))), [write.escape(_label(row, name)) for row in rows]
-    titles = [f"poisoned among the first {n}", f"attack without the {n} accused most"]
+    titles = [f"poisoned in the top {n}", f"attack without the {n} blamed most"]
     chart = make_subplots(1, 2, shared_yaxes=True, horizontal_spacing=0.04, subplot_titles=titles)
     precision, attack = [row["precision"][str(n)] for row in rows], [row["success"] for row in rows]
     unpatched = [row["plain"]["mean"] for row in rows]
@@ -176,7 +176,10 @@ def figure(answer: dict, name: str) -> go.Figure:
             )
     chart.update_yaxes(tickvals=places, ticktext=labels, range=[len(rows) - 0.5, -0.5])
     chart.update_xaxes(range=[-0.03, 1.03], tickformat=".0%")
-    plots.set_layout(chart, 130 + 34 * len(rows), 1.28)
+    plots.set_layout(
+        chart,
+        130 + 34 * len(rows),
+    )
     return chart
 
 
@@ -185,15 +188,15 @@ def table_html(answer: dict, name: str) -> str:
     ks, n = list(answer["rankings"][0]["precision"]), answer["n"]
     columns = [
         Column("ranking"),
-        Column("among", "n", "images it chooses from"),
+        Column("candidates", "n", "images it chooses from"),
         Column("chance", "n", "share of these that is poisoned"),
         *(column for k in ks for column in (Column(f"precision@{k}", "n first"), tables.INTERVAL)),
         Column("unpatched", "n first", "precision for the same targets without the patch"),
-        Column("found", "n first", f"of the {n} images accused most"),
-        Column("attack without", "n first"),
+        Column("found", "n first", f"poisoned images among the {n} blamed most"),
+        Column("attack without", "n first", "success of the attack on models trained without these images"),
         tables.INTERVAL,
-        Column("random", "n"),
-        Column("accuracy", "n first"),
+        Column("random", "n", "without as many random images of the same classes"),
+        Column("accuracy", "n first", "on ordinary images"),
     ]
     rows = [
         [

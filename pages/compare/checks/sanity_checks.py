@@ -22,42 +22,40 @@ PAIRS = {
 
 def draw(ws: Workspace) -> None:
     """Draws the section."""
-    tab_frame.section("Sanity: an untrained network, and exact duplicates")
+    tab_frame.section("Sanity: untrained networks, and planted duplicates")
     answer = tab_frame.stored_answer(
         ws,
         MEASURE,
         sanity_checks.load,
-        "This has not been measured yet, or models or features have changed since. It takes TRAK's "
-        "gradients of some more models: minutes.",
-        "Check the rankings",
+        "Not measured yet, or models or features have changed since. It computes TRAK on some more models: minutes.",
+        "Run the sanity checks",
     )
     if answer is None:
         return
     untrained = answer["untrained"]
     tab_frame.caption(
-        f"How far the order of training images is that of TRAK on {answer['checkpoints']} trained networks where "
-        "these are other trained ones, or untrained, as they were initialised. Similarity rows ask no classifier: "
-        "computed where there is none, they are the same image for image, by construction. So they tell nothing of "
-        "what a model has learned, only of the features."
+        f"How much TRAK's order on {answer['checkpoints']} trained networks resembles its order on other trained "
+        "networks, and on untrained ones; a ranking that explains what was learned should change. Similarity uses no "
+        "classifier, so its order cannot change: it tells of the features alone, not of what a model has learned."
     )
     st.html(untrained_html(answer))
     tab_frame.caption(
         f"TRAK: {answer['checkpoints']} models, {answer['dim']} dimensions; {untrained['targets']} targets drawn at "
         "random; 95 % over targets"
         + ("; LDS over held-out halves, 95 % over halves and targets" if untrained["lds"] else "")
-        + ". Similarity: the row with the workspace's models against the row without any."
+        + ". Similarity: with the workspace's models against without any."
     )
     tab_frame.caption(
-        f"Exact copies of the image that helps a target most by TRAK were planted ({answer['copies']} in all, "
+        f"Exact copies of the image that helps a target most under TRAK were planted ({answer['copies']} in all, "
         f"{answer['each']} targets for each number of copies), and TRAK was computed on models trained anew. Without "
-        "copies a score falls, too: an image chosen for its high score scores lower when it is measured again."
+        "copies the score falls, too: an image chosen for a high score tends to score lower when measured again."
     )
     tab_frame.chart(figure(answer), "sanity", "scores against the copies planted; the table below has the numbers")
     st.html(duplicates_html(answer))
     tab_frame.caption(
-        f"Of scores without copies; 95 % over {answer['each']} targets each. A similarity's score counts from the "
-        f"least similar candidate. Places: how many of the first {answer['k']} the image and its copies hold. "
-        "Datamodels is not checked: it would need hundreds of models of the larger set. "
+        f"Scores relative to those without copies; 95 % over {answer['each']} targets each. A similarity's score is "
+        f"counted from the least similar candidate. Places: how many of the top {answer['k']} are the image or a "
+        "copy. Datamodels is not checked: it would need hundreds of models of the larger set. "
         f"{tab_frame.provenance(ws.manifest['parts'][sanity_checks.PART])}."
     )
     options = ["--checkpoints", answer["checkpoints"], "--dim", answer["dim"], "--targets", answer["each"]]
@@ -68,7 +66,7 @@ def untrained_html(answer: dict) -> str:
     """A row a comparison, with the LDS of its second side; chance and the noise ceiling last."""
     untrained = answer["untrained"]
     lds = untrained["lds"] or {}
-    columns = [Column(""), Column(f"Jaccard@{answer['k']}", "n first", f"overlap of the first {answer['k']}")]
+    columns = [Column(""), Column(f"Jaccard@{answer['k']}", "n first", f"overlap of the top {answer['k']}")]
     columns += [tables.INTERVAL, Column("Spearman", "n first", "of all scores"), tables.INTERVAL]
     columns += [Column("LDS", "n first"), tables.INTERVAL] if lds else []
     no_pair = [""] * 4
@@ -99,7 +97,7 @@ def _mean(mean: dict, digits: int = 2) -> list[str]:
 def duplicates_html(answer: dict) -> str:
     """A row a method and number of copies."""
     columns = [Column("method"), Column("copies", "n")]
-    for heading in ("score of one", "all together", f"places of {answer['k']}"):
+    for heading in ("score of the image", "with its copies", f"places in top {answer['k']}"):
         columns += [Column(heading, "n first"), tables.INTERVAL]
     rows = []
     for name, counts in answer["duplicates"].items():
@@ -129,7 +127,10 @@ def figure(answer: dict) -> go.Figure:
         )
     chart.update_xaxes(title="copies planted", type="category")
     chart.update_yaxes(title="score of the image, without copies = 1", rangemode="tozero")
-    plots.set_layout(chart, 340, 1.15, top=40)
+    plots.set_layout(
+        chart,
+        340,
+    )
     return chart
 
 

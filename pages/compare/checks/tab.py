@@ -9,9 +9,9 @@ from pages.ui import theme
 
 def draw(ws: Workspace) -> None:
     """Draws the tab."""
-    tab_frame.header("Do the rankings stand checks whose answer is known?")
+    tab_frame.header("Do the rankings pass checks whose answer is known?")
     if not ws.has_base:
-        theme.train_first(ws, "Checks ask what models say, and there are none yet.")
+        theme.train_first(ws, "These checks need trained models, and there are none yet.")
         return
     for check in (backdoor, sanity_checks) if poison.load_poison_info(ws) else (sanity_checks, backdoor):
         check.draw(ws)

@@ -16,33 +16,37 @@ from pages.ui.tables import Column, estimate, ranking_cell
 
 MEASURE = ["evaluate", "compute"]
 COLUMNS = [
-    Column("variant", help="named by its method and models: the stored rankings of the table above are others"),
+    Column(
+        "variant", help="a method and its number of models, computed anew; the stored rankings are in the table above"
+    ),
     Column("models trained", "n"),
     Column("LDS", "n", tables.LDS_HELP),
     Column("95 %", "n"),
-    Column("trainings", "n", "seconds of one core"),
-    Column("own work", "n", "seconds of one core"),
-    Column("one-core time", "n", "trainings and own work; the build time above is by the clock, where parts were made"),
-    Column("made from", "n"),
-    Column("scores", "n"),
+    Column("training", "n", "of its models, in time of one core"),
+    Column("scoring", "n", "computing the scores from these models, in time of one core"),
+    Column(
+        "one-core time", "n", "training and scoring; the build time above is wall-clock time where the parts were made"
+    ),
+    Column("input size", "n", "what the scores are computed from"),
+    Column("scores", "n", "size of the scores themselves"),
 ]
 SMALLEST, LARGEST = 9, 30  # markers, in pixels
 
 
 def draw(ws: Workspace) -> None:
     """Draws this part of the tab."""
-    tab_frame.section("What does more compute buy?")
+    tab_frame.section("Does more compute give better rankings?")
     if is_head(ws.recipe):
-        why = "This trains more and more networks, and a head is fitted once, in seconds."
+        why = "This compares rankings that rest on more and more networks; a head is fitted once, in seconds."
         tab_frame.look_at_other_model(f"{why} The pages speak about {ws.recipe} now.", ws.own_recipe)
         return
     answer = tab_frame.stored_answer(ws, MEASURE, lds_vs_compute.load, ask=_ask)
     if answer is None:
         return
     tab_frame.caption(
-        "LDS of TRAK on more and more checkpoints and of Datamodels on more and more models trained on random halves, "
-        "against the seconds of one core that all trainings and their own work take. The larger the mark, the more "
-        "bytes the scores are made from."
+        "LDS of TRAK with more and more checkpoints, and of Datamodels with more and more models on random halves, "
+        "against the time of one core that training and scoring take. A larger mark: more bytes to compute "
+        "the scores from."
     )
     supports = tab_frame.from_store(
         ws, lds_vs_compute.PART, lambda ws, store: lds_vs_compute.support_aucs(ws, store, answer)
@@ -56,10 +60,10 @@ def draw(ws: Workspace) -> None:
     tab_frame.caption(_basis(ws, answer, supports))
     st.html(table_html(answer, supports))
     tab_frame.caption(
-        "Seconds are of one core where a processor trains; those of features and of rankings that a workspace brings "
-        "were measured by the clock where they were made, as all build times above are. "
-        "Bytes of what the scores are made from: projected gradients (TRAK), masks and margins (Datamodels), features "
-        "(exemplar SVM). TRAK's random projections are drawn anew here: a stored ranking of as many checkpoints "
+        "Times are of one core where a processor trains; those of features and of bundled rankings are wall-clock "
+        "times where they were made, as all build times above are. "
+        "Input size: projected gradients (TRAK), masks and margins (Datamodels), features "
+        "(exemplar SVM). TRAK's random projections are drawn anew here, so a stored ranking with as many checkpoints "
         "differs a little." + ("" if supports else " Supports of these variants were not studied here yet.")
     )
     tab_frame.download_line(ws, {"compute.csv": ("Table as CSV", to_csv(answer, supports))}, [MEASURE], "compute")
@@ -68,22 +72,20 @@ def draw(ws: Workspace) -> None:
 def _ask(ws: Workspace) -> None:
     """What is missing, and what it would take."""
     if not ws.has_base:
-        theme.train_first(
-            ws, "Rankings are judged here by what they say of retrainings, and no model has been trained here yet."
-        )
+        theme.train_first(ws, "This judges rankings by retrained models, and no model has been trained here yet.")
         return
     if "lds" not in ws.manifest["parts"]:
-        st.info("This workspace has no held-out halves to judge rankings by; train them first.")
+        st.info("This judges rankings by models on held-out halves, and there are none yet. Train them first:")
         tab_frame.command_line(ws, "halves", "train")
         return
-    st.info("This has not been measured yet, or what it rests on has changed since.")
+    st.info("Not measured yet, or models or rankings have changed since.")
     cost = lds_vs_compute.full_cost(ws)
     tab_frame.caption(
-        f"From nothing: the gradients of {cost['checkpoints']} checkpoints, {write.count(cost['trainings'])} "
+        f"Measured from scratch: gradients of {cost['checkpoints']} checkpoints, {write.count(cost['trainings'])} "
         f"trainings on random halves and {cost['fits']} fits of Datamodels, about {write.seconds(cost['seconds'])} of "
-        "one core; less where halves are trained already. It runs in the background and goes on where it was stopped."
+        "one core; less where halves are trained already. It runs in the background and resumes where it was stopped."
     )
-    measurement.button(ws, MEASURE, "Measure")
+    measurement.button(ws, MEASURE, "Measure LDS against compute")
 
 
 def _basis(ws: Workspace, answer: dict, supports: dict) -> str:
@@ -93,8 +95,8 @@ def _basis(ws: Workspace, answer: dict, supports: dict) -> str:
         f"{write.count(n)} targets, {tab_frame.held_out_halves(answer)}; bars are 95 % intervals over halves and "
         f"targets. Recipe {part['recipe']} ({part['hash']}): a training takes {training['whole']:g} s, on a half "
         f"{training['half']:g} s of {training['clock']} time (medians of {training['n']}, {training['device']}, "
-        f"{training['library']}). Datamodels' halves and penalties, and TRAK's {answer['dim']} dimensions, are of "
-        f"other halves than these. {' '.join(auc_columns.sentences(supports))} {tab_frame.provenance(part)}."
+        f"{training['library']}). Datamodels' halves and penalties, and TRAK's {answer['dim']} dimensions, were "
+        f"chosen on other halves. {' '.join(auc_columns.sentences(supports))} {tab_frame.provenance(part)}."
     )
 
 
@@ -112,11 +114,13 @@ def figure(answer: dict, supports: dict) -> go.Figure:
         _panel(chart, column, points, ends, sizes, 2)
     ceiling = answer["ceiling"]
     plots.noise_ceiling_line(chart, ceiling, "y", f"noise ceiling {write.decimal(ceiling, 3)}")
-    chart.update_xaxes(type="log", range=np.log10(ends).tolist(), title="seconds of one core", dtick=1, tickformat=",")
+    chart.update_xaxes(
+        type="log", range=np.log10(ends).tolist(), title="time of one core, seconds", dtick=1, tickformat=","
+    )
     chart.update_yaxes(rangemode="tozero")
     if len(panels) == 1:
         chart.update_yaxes(title="LDS")
-    plots.set_layout(chart, 430, 1.2, legend={"itemsizing": "constant"})
+    plots.set_layout(chart, 430, legend={"itemsizing": "constant"})
     return chart
 
 

@@ -11,18 +11,18 @@ from attribution.evaluation import cost
 from attribution.export import palette
 from pages.compare import auc_columns, plots, tab_frame
 from pages.ui import format as write
-from pages.ui import tables
+from pages.ui import glossary, tables
 from pages.ui.tables import Column, estimate, ranking_cell
 
 MEASURE_COMMAND = ["evaluate", "cost"]
 MARK_OFFSET = 0.025  # powers of ten between rankings that cost the same
 SHAPES = {"circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲", "cross": "✚"}
-BUILD_HELP = "by the clock where it was made, of all it rests on: features, base models or models on random halves"
+BUILD_HELP = glossary.TERMS["build time"]
 COLUMNS = [
     Column("ranking"),
-    Column("stored", "n", "what a query reads"),
+    Column("stored", "n", "bytes that a query reads"),
     Column("build time", "n", BUILD_HELP),
-    Column("query, ms", "n"),
+    Column("query, ms", "n", "one target's top images"),
     Column("LDS", "n", tables.LDS_HELP),
     tables.INTERVAL,
 ]
@@ -30,20 +30,22 @@ COLUMNS = [
 
 def draw(ws: Workspace) -> None:
     """Draws the tab."""
-    tab_frame.header("What does each ranking cost, and what is it worth?")
+    tab_frame.header("How good is each ranking for what it costs?")
     costs = tab_frame.stored_answer(
-        ws, MEASURE_COMMAND, cost.load, "What these rankings cost has not been measured yet.", "Measure it"
+        ws, MEASURE_COMMAND, cost.load, "Cost has not been measured here yet. Measuring trains nothing.", "Measure cost"
     )
     if costs is None:
         return
     lds, supports = tab_frame.from_store(ws, cost.PART, cost.lds_and_support_aucs)
     rows = cost.cost_rows(costs, lds, supports)
     if any(row["lds"] is not None or row["auc"] is not None for row in rows):
-        st.caption("What a ranking is worth, against the time that all it rests on took: left is cheap, high is good.")
+        st.caption(
+            "Quality of a ranking against the time it took to build, with all it rests on: left is cheap, high is good."
+        )
     tab_frame.chart(
         figure(rows, lds, supports),
         "cost",
-        "worth of each ranking against the seconds it took to build; the table below has the numbers",
+        "LDS and AUC of each ranking against the seconds it took to build; the table below has the numbers",
     )
     tab_frame.caption(_basis(ws, costs, rows, lds, supports))
     st.html(table_html(rows, costs, supports))
@@ -112,15 +114,15 @@ def figure(rows: list[dict], lds: dict | None, supports: dict) -> go.Figure:
         title="build time, seconds",
     )
     chart.update_yaxes(rangemode="tozero")
-    plots.set_layout(chart, 400, 1.22, hovermode="closest")
+    plots.set_layout(chart, 400, hovermode="closest")
     return chart
 
 
 def _basis(ws: Workspace, costs: dict, rows: list[dict], lds: dict | None, supports: dict) -> str:
     sentences = [
-        f"Queries were measured on {costs['machine']}, {costs['made']}: the first {costs['k']} images of a "
-        f"target, median of {costs['targets']} targets, on one thread. Build times are as each part's provenance "
-        "has them, with all that a ranking rests on; the similarities of one feature set share its training, and "
+        f"Queries were measured on {costs['machine']}, {costs['made']}: the top {costs['k']} images of a "
+        f"target, median of {costs['targets']} targets, on one thread. Build times are those recorded when each part "
+        "was made, with all that a ranking rests on; similarities in one feature set share its training, and "
         "are drawn side by side."
     ]
     shapes = {palette.ranking_style(f"-{name}")[2]: name for name in reversed(ws.features())}
@@ -129,7 +131,7 @@ def _basis(ws: Workspace, costs: dict, rows: list[dict], lds: dict | None, suppo
         sentences.append(f"Features: {names}.")
     untimed = [row["ranking"] for row in rows if row["build_seconds"] is None]
     if untimed:
-        sentences.append(f"Not in the chart, since nobody timed all of it: {', '.join(untimed)}.")
+        sentences.append(f"Not in the chart, as not all of the build time is known: {', '.join(untimed)}.")
     if lds:
         sentences.append(f"LDS over {tab_frame.held_out_halves(lds)}.")
     return " ".join([*sentences, *auc_columns.sentences(supports)])

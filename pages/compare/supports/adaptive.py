@@ -28,24 +28,24 @@ COLUMNS = [
 
 def draw(ws: Workspace) -> None:
     """Both orders side by side."""
-    tab_frame.header("How much smaller do supports get in a recomputed order?")
+    tab_frame.header("Do supports get smaller if influence is recomputed as images go?")
     found = tab_frame.stored_answer(
         ws,
         MEASURE,
         adaptive_supports.load,
-        "Not measured under this head yet: every right validation image in both orders, some minutes of one core. It "
-        "goes on where it was stopped.",
-        "Measure",
+        "Not measured under this head yet. It searches the support of every correct prediction in both orders, some "
+        "minutes of one core, and resumes where it was stopped.",
+        "Measure both orders",
     )
     if found is None:
         return
     report = _report(found, theme.cache_key(ws))
     st.markdown(write.plain(reading(report)))
     tab_frame.caption(
-        f"Prefix: the first k of {_prefix_name(report)}, computed once. Recomputed order: influence computed anew at "
-        f"the refitted head after every {report['batch']} images removed. "
-        "A greedy prefix is not optimal (Hu et al., arXiv "
-        "2409.18153); here the gap is measured. Both end at a k that flips, with one image fewer surviving."
+        f"Fixed order: the top k of {_prefix_name(report)}, computed once. Recomputed order: the head is refitted "
+        f"after every {report['batch']} images removed, and influence computed anew. A fixed order is not optimal "
+        "(Hu et al., arXiv 2409.18153); here the gap is measured. A support here is exact: one image fewer does not "
+        "flip the target."
     )
     tab_frame.chart(
         figure(report, adaptive_supports.curves(found)),
@@ -73,14 +73,14 @@ def reading(report: dict) -> str:
     flipped, ratio = {order: report["orders"][order]["flipped"] for order in ORDERS}, report["ratio"]
     text = (
         f"Within {report['K']} images the recomputed order flips {write.percent(flipped['adaptive']['share'])} of "
-        f"{write.count(report['targets'])} targets, the prefix {write.percent(flipped['prefix']['share'])}: "
-        f"{report['gained']} more, {report['lost']} fewer."
+        f"{write.count(report['targets'])} targets, the fixed order {write.percent(flipped['prefix']['share'])}: "
+        f"{report['gained']} flip in the recomputed order alone, {report['lost']} in the fixed order alone."
     )
     if ratio["median"] is None:
         return text
     return text + (
-        f" Where both flip ({report['both']}), its support has {write.decimal(ratio['median'])} of the "
-        f"prefix's size (median; 95 % {write.interval(ratio['ci'])}): smaller for {report['smaller']}, equal for "
+        f" Where both flip ({report['both']}), the recomputed support has {write.decimal(ratio['median'])} times "
+        f"the size (median; 95 % {write.interval(ratio['ci'])}): smaller for {report['smaller']}, equal for "
         f"{report['equal']}, larger for {report['larger']}."
     )
 
@@ -111,7 +111,7 @@ def figure(report: dict, curves: dict[str, dict]) -> go.Figure:
         )
     chart.update_xaxes(range=[0, report["K"] * 1.01], title="k, images removed")
     chart.update_yaxes(range=[0, 1.02], tickformat=".0%", title="targets flipped")
-    plots.set_layout(chart, 360, 1.14, top=48, hovermode="closest")
+    plots.set_layout(chart, 360, hovermode="closest")
     return chart
 
 
@@ -134,7 +134,7 @@ def table_html(report: dict) -> str:
         )
     gain = report["difference"]
     difference = estimate(gain["auc_difference"], gain["auc_difference_ci"], 3, sign=True)
-    return tables.table_html(COLUMNS, body, last=["recomputed less prefix", *difference])
+    return tables.table_html(COLUMNS, body, last=["recomputed minus fixed", *difference])
 
 
 def _basis(ws: Workspace, report: dict) -> str:

@@ -45,7 +45,7 @@ def choose(ws: Workspace) -> Study:
         key=state.STUDY_PROTOCOL,
         bind="query-params",
         default=studied[0],
-        help="How a support was searched for; README has what each does. Studies of different protocols stand apart.",
+        help="How supports were searched for. Figures of different protocols are not comparable.",
     )
     return by_protocol[chosen]
 

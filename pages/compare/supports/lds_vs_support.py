@@ -22,13 +22,15 @@ CSV_COLUMNS = ("n", "censored", "unstable", "lds", "auc", "spearman", "kendall",
 COLUMNS = [
     Column("ranking"),
     Column("targets", "n", "with a support and LDS"),
-    Column("no flip", "n", "flipped by no k up to K (censored): tied for last"),
-    Column("Spearman", "n", "of a target's LDS with how small its support is: above 0 where they agree"),
+    Column("no flip", "n", "not flipped by any k up to K (censored): tied for last"),
+    Column(
+        "Spearman", "n", "rank correlation of a target's LDS with how small its support is: above 0 where they agree"
+    ),
     Column("95 %", "n", "bootstrap over targets"),
-    Column("p", "n", "LDS shuffled among targets of one class"),
-    Column("margin", "n", "Spearman of the base models' margin with how small the support is"),
-    Column("margin fixed", "n", "the first Spearman with the base models' margin held fixed"),
-    Column("LDS reliability", "n", "what two measurements of these targets' LDS would correlate; rough"),
+    Column("p", "n", "permutation test: LDS shuffled within each class"),
+    Column("margin", "n", "rank correlation of the base models' margin with how small the support is"),
+    Column("margin held fixed", "n", "partial rank correlation of LDS and support, with the margin held fixed"),
+    Column("LDS reliability", "n", "correlation that two measurements of these targets' LDS would have; rough"),
 ]
 
 
@@ -38,7 +40,7 @@ def draw(ws: Workspace) -> None:
     study = chosen_study.choose(ws)
     _, targets = lds_vs_support.rankings_and_targets(study)
     if "lds" not in ws.manifest["parts"] or not len(targets):
-        st.info("This compares a study of supports with models on held-out halves, and here one of them is missing.")
+        st.info("This compares a study of supports with LDS, and one of them is missing here.")
         return
     try:
         per_target = tab_frame.load_answer(ws, lds_vs_support.load)
@@ -67,9 +69,9 @@ def _report(_ws, _study, _per_target, version: str) -> dict:
 
 def _show(ws: Workspace, study: Study, per_target: lds_vs_support.TargetLDS, report: dict) -> None:
     tab_frame.caption(
-        "A point is a target under one ranking: how well its scores predict models on random halves, and how few "
-        "images flip it. Were the two one thing, high LDS would go with small supports; the authors of the paper "
-        "expect them to differ."
+        "Each point is a target under one ranking: how well its scores predict models on random halves (LDS), and how "
+        "few images flip it (support). If both measured the same, high LDS would come with small supports; the "
+        "paper's authors expect them to differ."
     )
     points = lds_vs_support.chart_points(study, per_target)
     tab_frame.chart(
@@ -83,9 +85,9 @@ def _show(ws: Workspace, study: Study, per_target: lds_vs_support.TargetLDS, rep
             st.html(table_html(comparison["rankings"]))
     tab_frame.caption(
         f"LDS of single targets over {tab_frame.held_out_halves(report)}; protocol {report['protocol']}, K = "
-        f"{report['K']}, recipe {report['recipe']}. Targets of one class share what chance did to the halves and are "
-        "alike hard to flip: the intervals take targets for independent and are too narrow for that, the p are not. "
-        "Where LDS of single targets is not reliable, nothing it goes with can be told from it."
+        f"{report['K']}, recipe {report['recipe']}. Targets of one class are not independent, so the "
+        "intervals are somewhat too narrow; the p-values allow for it. Where LDS of single targets is not reliable, "
+        "no conclusion can be drawn from it."
     )
     files = {
         "lds-supports.csv": ("LDS and supports as CSV", to_csv(report)),
@@ -133,7 +135,7 @@ def figure(points: list[dict], k_max: int) -> go.Figure:
         range=[-0.03 * k_max, 1.2 * k_max], tickvals=[*ticks, CENSORED * k_max], ticktext=[*map(str, ticks), "no flip"]
     )
     chart.update_yaxes(title="support, images", col=1)
-    plots.set_layout(chart, 400, 1.22, legend={"entrywidth": 130}, hovermode="closest")
+    plots.set_layout(chart, 400, legend={"entrywidth": 130}, hovermode="closest")
     return chart
 
 
@@ -167,9 +169,9 @@ def conclusion(comparison: dict) -> str:
         return text
     interval = f" (95 % {write.interval(within['ci'])})" if within["ci"] else ""
     return (
-        f"{text} Within a target, where how hard it is to flip cancels out, over {len(within['rankings'])} "
-        f"rankings without the random one: mean tau {write.decimal(within['kendall'])}{interval}, {within['n']} "
-        f"targets; {within['left_out']} more have the same support under all."
+        f"{text} Within single targets, over {len(within['rankings'])} "
+        f"rankings without Random: mean tau {write.decimal(within['kendall'])}{interval}, {within['n']} "
+        f"targets; {within['left_out']} more have the same support under all rankings."
     )
 
 

@@ -19,9 +19,9 @@ from pages.ui.tables import Column, estimate, ranking_cell
 
 def draw(ws: Workspace) -> None:
     """Draws the topic."""
-    tab_frame.header("Which training images can be spared?")
+    tab_frame.header("Which training images can be left out?")
     if not ws.has_base:
-        theme.train_first(ws, "Pruning is judged by models, and none has been trained here yet.")
+        theme.train_first(ws, "Pruning needs a trained model, and there is none yet.")
         return
     with ResultStore.for_workspace(ws) as store:
         _draw(ws, store)
@@ -32,8 +32,8 @@ def _draw(ws: Workspace, store: ResultStore) -> None:
     answers = _answers(ws, store)
     job = next((job for job in store.open_jobs() if PruningSpec.matches(job.spec)), None)
     tab_frame.caption(
-        "Drop the share of the training images that matters least by a ranking, and train anew. A good ranking loses "
-        "less than dropping as many random images of the same classes."
+        "Drop the training images that matter least under a ranking, and train again. A good ranking loses less "
+        "accuracy than dropping as many random images of the same classes."
     )
     if job:
         tab_frame.watch_job(ws, job, _progress_text, lambda job: _cancel_button(ws, job), lambda job: not job.is_open)
@@ -78,7 +78,7 @@ def _form(ws: Workspace, job: Job | None) -> None:
     except UserError as error:
         st.caption(write.sentence(error))
         return
-    st.caption(f"{spec.total - 1} trainings, in the background; those that are known are not repeated.")
+    st.caption(f"{spec.total - 1} trainings in the background; those stored already are not repeated.")
     st.button(
         "Start pruning",
         key="start pruning",
@@ -126,8 +126,6 @@ def figure(answers: list[dict]) -> go.Figure:
     plots.set_layout(
         chart,
         360,
-        1.16,
-        top=48,
         xaxis={"title": "training images dropped, %", "range": [-2, most + 5]},
         yaxis={"title": "accuracy", "tickformat": ".0%"},
     )
@@ -137,11 +135,11 @@ def figure(answers: list[dict]) -> go.Figure:
 def _basis(ws: Workspace, answers: list[dict]) -> str:
     seeds = " or ".join(map(str, sorted({len(answer["seeds"]) for answer in answers})))
     return (
-        f"Recipe {answers[0]['recipe']} {answers[0]['recipe_hash']}, {seeds} seeds a point, each with a random draw of "
-        "its own; intervals are 95 % over seeds, not over validation images. "
-        "Influence is read from one half of the validation images, accuracy measured on the other "
-        f"({answers[0]['targets']}); of a signed ranking it is the mean absolute score, of a similarity the mean "
-        "place among a target's candidates. It adds up single images: of sets it says nothing."
+        f"Recipe {answers[0]['recipe']} {answers[0]['recipe_hash']}, {seeds} seeds per point, each with its own random "
+        "draw; intervals are 95 % over seeds, not over validation images. "
+        "Influence is averaged over one half of the validation images, accuracy measured on the other "
+        f"({answers[0]['targets']} images). Influence of an image: its mean absolute score (signed rankings), or its "
+        "mean rank (similarities). It says nothing of how images act together."
         f"{write.planted_note(ws.planted)}"
     )
 

@@ -40,7 +40,7 @@ def _draw(ws: Workspace, store: ResultStore, others: list[str]) -> None:
     if not rankings:
         tab_frame.caption(
             f"All studies here are of {ws.recipe}. This makes one of the same rankings under another recipe too, on "
-            "targets on which the models of both agree; it goes on where it was stopped:"
+            "targets on which the models of both agree; it resumes where it was stopped:"
         )
         tab_frame.command_line(ws, "study", "--recipes", f"{ws.recipe},{others[0]}", "--targets", 20)
         return
@@ -109,10 +109,13 @@ def figure(ws: Workspace, by_recipe: dict[str, Study], ranking: str) -> go.Figur
                     line={"shape": "hv", "color": colour, "width": widths[name], "dash": line_dash},
                     hovertemplate=f"{label}: " + "%{y:.0%} by k = %{x}<extra></extra>",
                 )
-    chart.update_xaxes(range=[0, first.k_max * 1.01], title="k, first images of the ranking edited")
+    chart.update_xaxes(range=[0, first.k_max * 1.01], title="k, top images edited")
     chart.update_yaxes(range=[0, 1.02], tickformat=".0%")
     chart.update_yaxes(title="targets flipped", col=1)
-    plots.set_layout(chart, 380, 1.22)
+    plots.set_layout(
+        chart,
+        380,
+    )
     return chart
 
 

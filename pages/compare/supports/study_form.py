@@ -8,10 +8,32 @@ from pages.compare import tab_frame
 from pages.ui import format as write
 from pages.ui import job_buttons, state, study_form
 
+OPEN = "run a study"
+QUEUED = "study queued"
+
 
 def form(ws: Workspace, study: Study) -> None:
     """The form of a new study under the protocol that is looked at."""
     study_form.draw(ws, study.protocol, busy=bool(study.job and study.job.is_open))
+
+
+def popover(ws: Workspace, study: Study) -> None:
+    """The same form behind a button. What a study would cost is asked of the store once it is open."""
+    with st.container(width="content"):
+        _popover_content(ws, study)
+
+
+@st.fragment
+def _popover_content(ws: Workspace, study: Study) -> None:
+    with st.popover("Run a study", icon=":material/science:", key=OPEN, on_change="rerun") as opened:
+        if opened.open:
+            study_form.draw(ws, study.protocol, bool(study.job and study.job.is_open), _queued)
+    if state.ERROR in st.session_state or st.session_state.pop(QUEUED, None):
+        st.rerun()  # the whole tab: what went wrong and how far the study is stand outside
+
+
+def _queued(number: int) -> None:
+    st.session_state[QUEUED] = number
 
 
 def progress(ws: Workspace, study: Study, selected: bool) -> None:
@@ -39,7 +61,7 @@ def progress(ws: Workspace, study: Study, selected: bool) -> None:
 def progress_text(job, ahead: int) -> str:
     """ "Study under way (job 3): 12 of 201 searches, 4 min 3 s so far. ..."."""
     if job.state == "queued":
-        return f"Study (job {job.id}): waiting for the runner" + (f", {ahead} jobs before it." if ahead else ".")
+        return f"Study (job {job.id}): waiting for the runner" + (f", {ahead} jobs ahead." if ahead else ".")
     if job.state == "cancelling":
         return f"Study (job {job.id}): stopping. What it has found is kept."
     if job.state == "paused":

@@ -12,14 +12,13 @@ from pages.compare.supports.curves import support_curves, target_sentence
 from pages.ui import format as write
 from pages.ui import theme
 
-APPROXIMATE = {True: "24 trainings did not settle it", False: "fresh seeds changed a verdict"}  # by: adaptive?
+APPROXIMATE = {True: "24 trainings did not settle the size", False: "other seeds gave another size"}  # by: adaptive?
 OUTCOMES = {  # status of a support -> its name
     "flipped": "flipped",
     "unstable": "approximate (≈)",
     "censored": "no flip",
     "already_wrong": "already wrong",
 }
-KIND_NAMES = {"remove": "removal", "mislabel": "mislabelling", "repair": "repair"}
 REPAIR_OUTCOMES = {
     "repaired": "repaired",
     "unstable": "approximate (≈)",
@@ -39,16 +38,16 @@ def draw(ws: Workspace, lds: dict | None, target: int | None) -> None:
         return
     study = chosen_study.choose_rankings(ws, study)
     if not study.tables:
-        st.info("No ranking is chosen. Choose one or more.")
+        st.info("Choose at least one ranking.")
         return
     evaluated = chosen_study.evaluate(study)
     repair = (
-        " A repair removes the most harmful images until a target that is wrong is right: other targets, a curve of "
+        " A repair removes the most harmful images until a wrong target becomes right; it has targets and a curve of "
         "its own."
     )
     tab_frame.caption(
-        "A support is the shortest tested prefix of a ranking whose removal (or relabelling) flips a target. The "
-        "curve, a CDF, is the share of targets flipped by k: the higher, the better the ranking finds the images that "
+        "A support: the fewest top images of a ranking whose removal (or relabelling) flips a target. Each curve is "
+        "the share of targets flipped by k images: the higher, the better the ranking finds the images that "
         "matter." + (repair if "repair" in study.tables else "")
     )
     if target is not None:
@@ -134,12 +133,14 @@ def _downloads(ws: Workspace, study: Study, evaluated: dict, lds: dict | None) -
         "planted_errors": ws.planted,
     }
     lds_command = [["evaluate", "lds", "--json"]] if lds else []
-    table = ("Table as CSV", tables.to_csv(evaluated, lds, provenance))
-    files = {"supports.csv": table, "support-cdfs.csv": ("Curves as CSV", tables.curves_csv(study, provenance))}
+    files = {
+        "supports.csv": ("Table as CSV", lambda: tables.to_csv(evaluated, lds, provenance)),
+        "support-cdfs.csv": ("Curves as CSV", lambda: tables.curves_csv(study, provenance)),
+    }
     commands = [tables.evaluate_command(["evaluate", "supports"], study), *lds_command]
     line = tab_frame.download_line(ws, files, commands, "supports", **tables.study_options(study))
-    with line, st.popover("Run a study", icon=":material/science:"):
-        study_form.form(ws, study)
+    with line:
+        study_form.popover(ws, study)
 
 
 def _pairs(evaluated: dict) -> None:
@@ -158,10 +159,12 @@ def _targets(ws: Workspace, study: Study, picked: list) -> None:
     tab_frame.section("Targets of the study")
     if picked:
         rows = sorted({(kind, ranking, int(target)) for kind, ranking, target, _ in picked})
-        st.caption(f"{len(rows)} selected in the chart; double-click it to let go. Choose one to see its lineup.")
+        st.caption(
+            f"{len(rows)} selected in the chart; double-click the chart to clear. Choose one to open it in Debug."
+        )
     else:
         rows = _targets_of_outcome(study)
-        st.caption("Choose one to see its lineup, or click a step or draw a box in the chart.")
+        st.caption("Choose one to open it in Debug, or select some in the chart: click a step or draw a box.")
     if not rows:
         st.caption("None.")
         return
@@ -185,7 +188,7 @@ def _targets_of_outcome(study: Study) -> list[tuple[str, str, int]]:
             list(study.tables),
             default=next(iter(study.tables)),
             required=True,
-            format_func=lambda kind: KIND_NAMES[kind],
+            format_func=support_report.KINDS.get,
         )
         ranking = st.selectbox("Ranking", list(study.tables[kind]), width=190)
         statuses = REPAIR_OUTCOMES if kind == "repair" else OUTCOMES

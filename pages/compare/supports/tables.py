@@ -1,22 +1,22 @@
 """The tables of supports and LDS, as HTML and CSV, and the sentences that say how much they are worth."""
 
-from attribution.evaluation.support_report import cdf_points
+from attribution.evaluation.support_report import auc_variant, cdf_points
 from attribution.experiments.study import Study
-from pages.compare.auc_columns import AUC_HELP, INTERVAL_HELP, variant
+from pages.compare.auc_columns import AUC_HELP, INTERVAL_HELP
 from pages.ui import format as write
-from pages.ui import tables
+from pages.ui import glossary, tables
 from pages.ui.tables import Column, estimate, p_text, ranking_cell
 
-KINDS = {"remove": "Removal supports", "mislabel": "Mislabel supports", "repair": "Repair supports"}
+KINDS = {"remove": "Removal supports", "mislabel": "Mislabelling supports", "repair": "Repair supports"}
 FEW = 10  # targets, below which an interval is not worth its name
-HOLM_HELP = "Holm's correction: the p before it, made larger for the number of pairs that are tested at once"
+HOLM_HELP = glossary.TERMS["Holm's correction"]
 KIND_COLUMNS = [  # of each kind of support
     Column("AUC", "n first", AUC_HELP),
     Column("95 %", help=INTERVAL_HELP),
     Column("median", "n", "images removed or relabelled until half of the targets flip"),
-    Column("no flip", "n", "targets that no k up to K flips (censored)"),
-    Column("≈", "n", "approximate supports: other seeds put the flip at another k"),
-    Column("trainings", "n", "a target took, on average"),
+    Column("no flip", "n", glossary.TERMS['no flip within K ("censored")']),
+    Column("≈", "n", glossary.TERMS["approximate support"]),
+    Column("trainings", "n", "per target, on average"),
 ]
 LDS_COLUMNS = [Column("mean", "n first", tables.LDS_HELP), tables.INTERVAL]
 OWN_HEAD_HELP = "the same halves, refitted under the head on the features that the ranking looks at"
@@ -64,7 +64,7 @@ def table_html(evaluated: dict, lds: dict | None, study: Study) -> str:
 def _title(kind: str, summary: dict, study: Study) -> str:
     """ "removal, 40 targets, default": what the figures of a kind are of."""
     n = sorted({row["n"] for row in summary["rankings"].values()})
-    return variant(kind, " to ".join(map(str, dict.fromkeys((n[0], n[-1])))), study.protocol)
+    return auc_variant(kind, " to ".join(map(str, dict.fromkeys((n[0], n[-1])))), study.protocol)
 
 
 def _support_cells(summary: dict | None, k_max: int) -> list:
@@ -125,7 +125,7 @@ def few_targets(evaluated: dict) -> str | None:
             if count < FEW
         )
         return (
-            f"Too few to compare rankings: {small}. Read those curves as examples; a study of 20 or more targets "
+            f"Too few to compare rankings: {small}. Read these curves as examples; a study of 20 or more targets "
             "gives intervals worth reading."
         )
     if n < 50:

@@ -28,19 +28,20 @@ def found(ws):
 
 def test_the_sentence_the_table_and_what_they_rest_on(found):
     app = opened_topic("Recomputed order", model="head-moco")
-    assert "Within 20 images the recomputed order flips 100.0 % of 3 targets, the prefix 66.7 %: 1 more, 0 fewer." in (
-        texts(app)
+    assert (
+        "Within 20 images the recomputed order flips 100.0 % of 3 targets, the fixed order 66.7 %: 1 flip in the "
+        "recomputed order alone, 0 in the fixed order alone." in (texts(app))
     )
-    assert "Where both flip (2), its support has 0.75 of the prefix's size" in texts(app)
+    assert "Where both flip (2), the recomputed support has 0.75 times the size" in texts(app)
     assert "smaller for 1, equal for 1, larger for 0." in texts(app)
-    assert "the first k of influence-moco" in texts(app) and "Made 2026-01-02 by by hand" in texts(app)
-    assert "3 of 3" in html(app) and "2 of 3" in html(app) and "recomputed less prefix" in html(app)
+    assert "the top k of influence-moco" in texts(app) and "Made 2026-01-02 by by hand" in texts(app)
+    assert "3 of 3" in html(app) and "2 of 3" in html(app) and "recomputed minus fixed" in html(app)
 
 
 def test_curves_have_their_band(found):
     report, curves = adaptive_supports.report(found), adaptive_supports.curves(found)
     lines = {trace.name.partition(",")[0]: trace for trace in adaptive.figure(report, curves).data if trace.name}
-    assert list(lines["prefix"].y) == curves["prefix"]["share"] and lines["prefix"].y[9:11] == (1 / 3, 2 / 3)
+    assert list(lines["fixed order"].y) == curves["prefix"]["share"] and lines["fixed order"].y[9:11] == (1 / 3, 2 / 3)
     assert lines["recomputed order"].y[20] == 1 and "AUC 0.717" in lines["recomputed order"].name
 
 

@@ -22,19 +22,19 @@ def found(ws):
 
 def test_what_was_not_compared_is_asked_for(ws, started):
     app = opened("Agreement")
-    assert "not been compared yet" in texts(app)
+    assert "Not measured yet, or a ranking has changed" in texts(app)
     app.button(key="start evaluate agreement").click().run()
     assert started == [["evaluate", "agreement"]] and not app.exception
 
 
 def test_tables_and_targets(ws, found):
     app = opened("Agreement")
-    assert "first 5 training images, on 12 targets" in texts(app)
+    assert "The top 5 training images of each ranking as published, on 12 targets" in texts(app)
     html = " ".join(one.proto.body for one in app.get("html"))
     told = agreement.report(agreement.load(ws))
     assert f"<b>{told['pairs']['esvm-moco']['trak-10']['jaccard']['mean']:.3f}</b>" in html
     app.selectbox(key=state.ONE_RANKING).set_value("trak-10").run()
-    assert "Jaccard of the first k of trak-10 and random, least first" in texts(app)
+    assert "Jaccard of the top k of trak-10 and random, least first" in texts(app)
     state_of = app.session_state
     state_of[state.GO_TO] = 3
     assert not app.exception

@@ -50,13 +50,13 @@ def test_a_ranking_of_other_targets_is_not_offered(strangers):
     calibration.save(ws, dataclasses.replace(calibration.compute(ws), predicted=np.full((1, 4), np.nan)), {})
     with pytest.raises(UserError, match="nothing to draw as calibration"):
         charts.chart(ws, store, "calibration")
-    assert "ranks for the targets that were retrained" in texts(opened_topic("Calibration"))
+    assert "None of the retrained targets has a ranking with signed scores" in texts(opened_topic("Calibration"))
     store.close()
 
 
 def test_what_was_not_measured_is_asked_for(ws, started):
     app = opened_topic("Calibration")
-    assert "not been compared with retrainings yet" in texts(app)
+    assert "Not measured yet, or a ranking has changed" in texts(app)
     app.button(key="start evaluate calibration").click().run()
     assert started == [["evaluate", "calibration"]] and not app.exception
 
@@ -64,9 +64,9 @@ def test_what_was_not_measured_is_asked_for(ws, started):
 def test_without_a_signed_ranking_or_models_it_says_so(ws):
     ws.manifest["parts"]["rankings/trak-10"]["signed"] = False
     (ws.path / "workspace.json").write_text(__import__("json").dumps(ws.manifest))
-    assert "No ranking here has a sign" in texts(opened_topic("Calibration"))
+    assert "No ranking here has signed scores" in texts(opened_topic("Calibration"))
     (ws.path / "base" / "probabilities.npy").unlink()
-    assert "none has been trained here yet" in texts(opened_topic("Calibration"))
+    assert "no model has been trained here yet" in texts(opened_topic("Calibration"))
 
 
 def test_predicted_and_measured(study):
@@ -76,7 +76,10 @@ def test_predicted_and_measured(study):
     told = calibration.report(study, rows)
     one = told["rankings"]["trak-10"]["own"]
     assert f"<b>{one['spearman']:.2f}</b>".replace("-", "−") in html(app) and "1 to 8" in html(app)
-    assert all(words in texts(app) for words in ("no random sample", "no sign or no unit", "50 times it is fitted"))
+    assert all(
+        words in texts(app)
+        for words in ("nearly flip a target are over-represented", "without a sign or a unit", "the other, 50 times")
+    )
     points = calibration.chart_points(rows, told, "trak-10", "own")
     assert {one["k"] for one in points} >= {10, 2} and len(points) == one["n"]
     chart = drawn.figure(points, "trak-10")

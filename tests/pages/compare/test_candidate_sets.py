@@ -8,7 +8,7 @@ from pages.compare.agreement import candidate_sets as drawn
 from tests.pages.compare.tabs import opened_topic
 from tests.pages.page import texts
 
-QUESTION = "What is a ranking worth without choosing among the target's class?"
+QUESTION = "How good is a ranking that may choose from all classes?"
 
 
 def test_nothing_without_held_out_halves(ws):
@@ -28,7 +28,7 @@ def test_table_picture_and_csv(held):
     app = opened_topic("Candidate sets")
     html = " ".join(one.proto.body for one in app.get("html"))
     true = answer["rankings"]["esvm-moco"]["sets"]["true"]
-    assert f"<b>{true['lds']:.3f} *</b>".replace("-", "−") in html and "100.0 %" in html
+    assert f"<b>{true['lds']:.3f}</b> *".replace("-", "−") in html and "100.0 %" in html
     assert "12 targets, 12 held-out halves" in texts(app)
     rows = list(csv.DictReader(io.StringIO(drawn.to_csv(answer, {}))))
     assert len(rows) == 6 and [one["candidates"] for one in rows[:3]] == list(candidate_sets.CANDIDATE_SETS)

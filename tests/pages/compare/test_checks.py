@@ -147,13 +147,13 @@ def test_backdoor_table_picture_and_csv(copy):
     copy.record_part("backdoor", {"base": copy.manifest["parts"]["base"]["digest"], "of": {}, "command": "made so"})
     app = opened_topic("Checks")
     assert "take 66.7 % of 3 triggered images of other classes for Box <b>" in texts(app)
-    assert "trak-10, among Box &lt;b&gt;" in html(app) and "3 of 4" in html(app)
+    assert "trak-10, from Box &lt;b&gt;" in html(app) and "3 of 4" in html(app)
     assert "37.5 %" in html(app) and "12.5 %" in html(app) and "made so" in texts(app)
     rows = list(csv.DictReader(io.StringIO(drawn.to_csv(answer))))
     assert len(rows) == 3 * 3 + 2 and rows[0]["precision"] == "0.375" and rows[-1]["accuracy"] == "0.95"
     chart = drawn.figure(answer, "Box <b>")
     assert list(chart.data[0].x) == [0.375] * 3 and list(chart.data[4].x) == [0.66] * 3
-    assert list(chart.layout.yaxis.ticktext) == ["trak-10", "trak-10, among Box &lt;b&gt;", "random"]
+    assert list(chart.layout.yaxis.ticktext) == ["trak-10", "trak-10, from Box &lt;b&gt; only", "random"]
 
 
 def test_what_lineup_brings_says_where_it_was_made(ws):
@@ -161,5 +161,5 @@ def test_what_lineup_brings_says_where_it_was_made(ws):
     file = backdoor.BUNDLED_RESULTS / "tiny" / backdoor.STORED.file
     write_json(file, {**found(ws), "about": about})
     app = opened_topic("Checks")
-    assert "Made 2026-01-02 by evaluate backdoor on a poisoned copy of this workspace; 5 base models." in texts(app)
+    assert "Made 2026-01-02 by evaluate backdoor; on a poisoned copy of this workspace: 5 base models." in texts(app)
     assert "one\ntwo" in commands(app) and json.loads(file.read_text())["about"] == about

@@ -78,10 +78,10 @@ def test_the_table_of_supports_has_that_column_too(measured):
 
 def test_without_a_measurement_it_says_how_to_get_one(ws):
     app = opened("Summary")
-    assert "has not been measured yet" in texts(app)
+    assert "has not been measured here yet" in texts(app)
     assert any(button.label == "Measure LDS" for button in app.button)
 
 
 def test_the_caption_says_which_rankings_order_one_class_alone(ws, measured):
     said = lds._basis(ws, measured, {})
-    assert "As published, l2, esvm, random order images of the target's class alone; the others all." in said
+    assert "As published, l2, esvm, random rank images of the target's class only; the others rank all." in said

@@ -55,12 +55,12 @@ ANSWER = {
 
 def test_without_held_out_halves_it_says_what_to_do(ws):
     app = opened("Cost")
-    assert "no held-out halves" in texts(app) and any("halves train" in one.value for one in app.code)
+    assert "there are none yet. Train them first" in texts(app) and any("halves train" in one.value for one in app.code)
 
 
 def test_what_was_not_measured_is_asked_for(held, started):
     app = opened("Cost")
-    assert "not been measured yet" in texts(app) and "1,000 trainings" in texts(app)
+    assert "Not measured yet" in texts(app) and "1,000 trainings" in texts(app)
     app.button(key="start evaluate compute").click().run()
     assert started == [["evaluate", "compute"]] and not app.exception
 
@@ -78,7 +78,7 @@ def test_picture_and_table(held):
 def test_an_answer_on_other_halves_is_not_shown(held):
     lds_vs_compute.save(held, ANSWER, {})
     give_halves(held, seed=1)
-    assert "not been measured yet" in texts(opened("Cost"))
+    assert "Not measured yet" in texts(opened("Cost"))
 
 
 def test_a_line_a_method_on_a_log_axis():

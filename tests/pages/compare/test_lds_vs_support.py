@@ -21,7 +21,7 @@ def test_lds_not_measured_is_asked_for_below_the_supports(study, started):
 
 
 def test_without_halves_it_says_what_is_missing(ws):
-    assert "here one of them is missing" in texts(opened_topic("LDS and supports"))
+    assert "one of them is missing here" in texts(opened_topic("LDS and supports"))
 
 
 def test_lds_against_supports(study):

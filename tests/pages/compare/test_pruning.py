@@ -25,7 +25,7 @@ def test_without_any_pruning_it_can_be_asked_for_and_watched(ws, store):
     app.selectbox(key=state.PRUNE_RANKING).set_value("l2-moco")
     app.button_group(key=state.PRUNE_SHARES).set_value([30])
     app.number_input(key=state.PRUNE_SEEDS).set_value(2).run()
-    assert "6 trainings, in the background" in texts(app)
+    assert "6 trainings in the background" in texts(app)
     line = f"python -m attribution prune --ranking l2-moco --shares 30 --seeds 2 --workspace {ws.path}"
     assert line in commands(app)
     app.button(key="start pruning").click().run()
@@ -40,7 +40,7 @@ def test_the_curves_of_pruning(ws, store):
     pruned(ws, store)
     app = opened_topic("Pruning")
     assert not app.exception and not app.error and "Nothing has been pruned" not in texts(app)
-    assert "3 seeds a point, each with a random draw of its own" in texts(app) and "1 planted errors" in texts(app)
+    assert "3 seeds per point, each with its own random draw" in texts(app) and "1 planted errors" in texts(app)
     assert "<b>100.0</b>" in html(app) and "<b>+100.0</b>" in html(app) and "20 %" in html(app)
 
 

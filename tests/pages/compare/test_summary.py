@@ -22,10 +22,10 @@ def test_which_ranking_flips_with_fewest_images():
     rows = {"trak-10": summary(0.31, (0.2, 0.4)), "l2-moco": summary(0.3, (0.2, 0.4)), "random": summary(0, (0, 0))}
     evaluated = {"remove": {"rankings": rows, "pairs": [pair("trak-10", "l2-moco", (-0.1, 0.1))]}}
     said = findings.fewest_images(evaluated, "demo-cnn", "protocol default")
-    assert "trak-10 flips demo-cnn with the fewest images: AUC 0.31 (0.20 to 0.40) over 40 targets" in said
-    assert "its lead over l2-moco is within the interval" in said and "reach 0.00" in said
+    assert "flip with the fewest images removed under trak-10: AUC 0.31 (0.20 to 0.40) over 40 targets" in said
+    assert "its lead over l2-moco may be chance" in said and "reach 0.00" in said
     evaluated["remove"]["pairs"] = [pair("trak-10", "l2-moco", (0.01, 0.1))]
-    assert "within the interval" not in findings.fewest_images(evaluated, "demo-cnn", "protocol default")
+    assert "may be chance" not in findings.fewest_images(evaluated, "demo-cnn", "protocol default")
     few = {"remove": {"rankings": {name: {**row, "n": 3} for name, row in rows.items()}, "pairs": []}}
     assert findings.fewest_images(few, "demo-cnn", "") == findings.fewest_images({}, "demo-cnn", "") == ""
 
@@ -36,7 +36,7 @@ def test_whether_similarity_is_influence(ws):
         "influence-moco": {"lds": 0.25, "ci": (0.21, 0.3), "n_targets": 12},
     }
     said = findings.similarity(lds_families.compare(ws, rows), rows, "demo-cnn")
-    assert said.startswith("It is not influence: in 1 of 1 feature sets")
+    assert said.startswith("What looks alike is not what decides: in 1 of 1 feature sets")
     assert "influence-moco, 0.250 (0.210 to 0.300)" in said and "l2-moco, 0.100 (0.000 to 0.200)" in said
     rows["influence-moco"]["ci"] = (0.1, 0.3)
     assert findings.similarity(lds_families.compare(ws, rows), rows, "demo-cnn").startswith("In 0 of 1")

@@ -9,7 +9,8 @@ import pytest
 from attribution import Workspace
 from attribution.evaluation import support_report
 from attribution.experiments import jobs, registry
-from attribution.experiments.study import STUDY_SEED, Study, study_spec
+from attribution.experiments.estimate import StudyCost
+from attribution.experiments.study import STUDY_SEED, Study, StudySpec, study_spec
 from attribution.experiments.support_search import Support
 from attribution.experiments.support_table import to_stored_table
 from attribution.explore import targets
@@ -17,12 +18,12 @@ from attribution.export import palette
 from attribution.export.charts.drawing import MARKERS
 from attribution.store.results import ResultStore
 from attribution.training import recipes
-from pages.compare.supports import curves, tables
+from pages.compare.supports import curves, study_form, tables
 from pages.ui import state
 from tests import tiny
 from tests.pages.answers import answered
 from tests.pages.compare.tabs import opened
-from tests.pages.page import html, texts
+from tests.pages.page import html, open_page, texts
 
 LDS = {
     "alpha": 0.5,
@@ -84,7 +85,7 @@ def test_without_a_study_one_can_be_asked_for_and_watched(folder, monkeypatch):
     (folder / "supports.parquet").unlink()
     app = opened("Summary")
     assert not app.exception and "No study has been made" in app.info[0].value
-    assert "80 searches. The rest: some" in texts(app) and "no search was done here yet" in texts(app)
+    assert "80 searches. To do: about" in texts(app) and "nothing was searched here yet" in texts(app)
     app.number_input(key=state.STUDY_TARGETS).set_value(2)
     app.button_group(key=state.STUDY_RANKINGS).set_value(["trak-10", "random"])
     app.button_group(key=state.STUDY_KINDS).set_value(["remove"]).run()
@@ -98,7 +99,7 @@ def test_without_a_study_one_can_be_asked_for_and_watched(folder, monkeypatch):
     (job,) = store.open_jobs()
     assert not app.exception and job.spec["verb"] == "study" and job.spec["rankings"] == ["trak-10", "random"]
     assert job.spec["targets"] == targets.draw_stable_targets(ws, 2, STUDY_SEED)
-    assert "Study (job 1): waiting for the runner." in progress(app) and app.button(key="start study").disabled
+    assert "Study (job 1): waiting for the runner." in progress(app)
     store.start_job(job.id, 5)
     store.progress_job(job.id, 2)
     app.run()
@@ -137,7 +138,7 @@ def test_studies_of_several_protocols_and_many_rankings_are_chosen(folder):
     chosen = app.pills(key=state.STUDIED) if hasattr(app, "pills") else app.button_group(key=state.STUDIED)
     assert set(chosen.options) == set(names) and set(chosen.value) == {"l2-moco", "esvm-moco"}
     chosen.set_value([]).run()
-    assert not app.exception and "No ranking is chosen" in " ".join(one.value for one in app.info)
+    assert not app.exception and "Choose at least one ranking" in " ".join(one.value for one in app.info)
 
 
 def test_lds_is_shown_without_a_study(folder):
@@ -163,9 +164,20 @@ def test_without_base_models_there_is_lds_or_nothing(tmp_path, monkeypatch, lds)
 
 
 def test_a_study_that_cannot_be_asked_for_is_one_sentence(folder):
-    app = opened("Summary")
+    app = open_page("compare", tab="Summary", session={study_form.OPEN: True})
     app.button_group(key=state.STUDY_KINDS).set_value([]).run()
     assert not app.exception and "A study needs at least one target, one ranking and one kind" in texts(app)
+
+
+def test_what_a_study_costs_is_asked_once_its_form_is_open(folder, monkeypatch):
+    asked = []
+    monkeypatch.setattr(StudySpec, "cost", lambda *spec: asked.append(1) or StudyCost(1, 0, 1.0, 0, 1.0, 1))
+    opened("Summary")
+    assert not asked
+    app = open_page("compare", tab="Summary", session={study_form.OPEN: True})
+    assert asked and not app.exception
+    app.button(key="start study").click().run()
+    assert "Study (job 1): waiting for the runner." in progress(app), "the whole page was drawn anew"
 
 
 def test_a_broken_table_is_one_sentence(folder):

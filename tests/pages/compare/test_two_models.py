@@ -106,16 +106,19 @@ def test_which_supports_transfer(ws):
     app = opened_topic("Two models", other_model="head-moco")
     assert (
         "Without the supports of demo-cnn, head-moco flips in 5 % (l2-moco, 1 of 20) to 95 % (trak-10, 19 of 20); "
-        "without random images in 0 to 5 %, with intervals above it for 1 of 2 rankings." in texts(app)
+        "without random images in 0 to 5 %, clearly fewer for 1 of 2 rankings (the intervals do not overlap)."
+        in texts(app)
     )
     assert (
         "Without the supports of head-moco, demo-cnn flips in 50 % (influence-moco, 10 of 20); without random images "
-        "in 50 %, which the intervals do not tell apart." in texts(app)
+        "in 50 %, a difference that may be chance: the intervals overlap." in texts(app)
     )
     assert "Made 2026-01-02 by by hand" in texts(app) and "seeds 0–2" in texts(app)
     assert html(app).count("19 of 20") == 1
     assert any("evaluate support-transfer --json --model head-moco" in line for line in commands(app))
-    assert "Which supports transfer?" in texts(opened_topic("Two models", model="head-moco")), "seen from the head, too"
+    assert "Do the images that flip one model flip another?" in texts(opened_topic("Two models", model="head-moco")), (
+        "seen from the head, too"
+    )
 
 
 def test_the_transfer_of_supports_is_measured_on_request(ws):
@@ -125,4 +128,6 @@ def test_the_transfer_of_supports_is_measured_on_request(ws):
 
 
 def test_two_networks_have_no_such_section(two):
-    assert "Which supports transfer?" not in texts(opened_topic("Two models", other_model="my-net"))
+    assert "Do the images that flip one model flip another?" not in texts(
+        opened_topic("Two models", other_model="my-net")
+    )

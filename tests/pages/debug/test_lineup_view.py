@@ -48,7 +48,7 @@ def test_rows_and_tiles(ws):
         "trak-10 harmful",
     ]
     undefined, helpful, harmful = drawn["rows"][1:]
-    assert undefined["tiles"] == [] and "not defined" in undefined["empty"]
+    assert undefined["tiles"] == [] and "no harmful scores" in undefined["empty"]
     assert (helpful["sign"], helpful["sign_text"], helpful["chosen"]) == ("+", "helpful", True)
     assert helpful["support"] == {"k": 4, "text": "flips at 4 removed"} and "support" not in harmful
     assert harmful["tiles"][0] == {

@@ -81,7 +81,7 @@ def test_nothing_is_made_before_a_button_is_pressed(ws, monkeypatch, page):
 def test_the_report_of_what_explore_shows(ws, offered):
     app = opened("", **{state.TARGET: 0, state.K: 3})
     content = offered["report-0.html"]().decode()
-    assert "first k = 3" in content and "validation image 0" in content
+    assert "the top 3, which" in content and "validation image 0" in content
     assert any("export report --target 0" in one.value and "--k 3" in one.value for one in app.code)
 
 

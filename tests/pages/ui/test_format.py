@@ -40,6 +40,9 @@ def test_a_sentence_has_a_capital_where_it_begins_with_a_word():
 
 
 def test_a_command_in_a_sentence_can_be_copied_as_it_is():
+    assert write.plain("Made by python -m attribution demo build. Labels are") == (
+        "Made by `python -m attribution demo build`\\. Labels are"
+    )
     said = write.sentence("too few base models; train more with: python -m attribution base train --models 10")
     assert "`python -m attribution base train --models 10`" in said and write.WORD_JOINER not in said
     both = write.plain("say `x`, or python -m pip install -e '/a-b[train]'; then a -> b")

@@ -49,13 +49,16 @@ TABS = {  # old tab of Methods -> its new address, and a heading that it then sh
     "supports": ("tab=Summary", "How few training images decide a prediction?"),
     "lds": ("tab=Summary", "Is similarity influence?"),
     "agreement": ("tab=Agreement", "Do the methods choose the same images?"),
-    "cost": ("tab=Cost", "What does each ranking cost, and what is it worth?"),
-    "compute": ("tab=Cost", "What does more compute buy?"),
+    "cost": ("tab=Cost", "How good is each ranking for what it costs?"),
+    "compute": ("tab=Cost", "Does more compute give better rankings?"),
     "calibration": ("tab=Advanced&topic=Calibration", "Do scores predict the effect of removal?"),
-    "features": ("tab=Advanced&topic=Features", "Which features are worth having?"),
-    "algorithms": ("tab=Advanced&topic=Algorithms", "Whose influence changes with the learning algorithm?"),
+    "features": ("tab=Advanced&topic=Features", "Which feature set gives the best rankings?"),
+    "algorithms": (
+        "tab=Advanced&topic=Algorithms",
+        "Which training images matter more under another learning algorithm?",
+    ),
     "models": ("tab=Advanced&topic=Two+models", "Where do two models differ?"),
-    "checks": ("tab=Advanced&topic=Checks", "Do the rankings stand checks whose answer is known?"),
+    "checks": ("tab=Advanced&topic=Checks", "Do the rankings pass checks whose answer is known?"),
 }
 
 

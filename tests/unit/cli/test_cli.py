@@ -90,7 +90,7 @@ def test_rank(answer, run):
     labels = answer("rank", "--target", 1, "--ranking", "l2-moco", "--top", 5, "--candidates", "predicted")["labels"]
     assert labels == ["Dot"] * 5
     code, out, err = run("rank", "--target", 0, "--ranking", "l2-moco", "--top", 500)
-    assert code == 0 and "l2-moco ranks 19 images for this target, and 500 were asked for" in err and "Bar" in out
+    assert code == 0 and "l2-moco ranks only 19 images for this target; 500 were asked for" in err and "Bar" in out
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_rank(answer, run):
             "--top 0 is out of range; give a whole number from 1 to 10,000,000",
         ),
         ("rank --target 0 --ranking random --top=-4", "--top -4 is out of range"),
-        ("rank --target 0 --ranking random --end harmful", "harmful is not defined for this method"),
+        ("rank --target 0 --ranking random --end harmful", "random has no harmful scores"),
         ("rank --target 0 --ranking random --candidates none", "candidates 'none' is not known"),
         ("retrain --target 0 --ranking random", "say one of --remove-top K, --relabel-top K"),
         ("retrain --target 0 --ranking random --remove-top 3 --relabel-top 3", "say one of"),
@@ -192,7 +192,7 @@ def test_retrain_and_again_and_jobs(answer, run):
     assert job == {
         "id": 1,
         "state": "done",
-        "what": "target 0: retrain without the first 4 of trak-10",
+        "what": "target 0: retrain without the top 4 of trak-10",
         "done": 6,
         "total": 6,
         "seconds": job["seconds"],
@@ -239,7 +239,7 @@ def test_support(answer, run):
     found = answer("support", "--target", 0, "--ranking", "trak-10", "--kind", "remove", "--k-max", 20)
     assert found["status"] == "flipped" and found["support"] == 4 and found["cached"], "the workspace brought it"
     code, out, _ = run("support", "--target", 0, "--ranking", "random", "--k-max", 20)
-    assert code == 0 and "no support found up to 20" in out
+    assert code == 0 and "no flip within 20" in out
     found = answer("support", "--target", 3, "--ranking", "l2-moco", "--k-max", 2)
     assert found["status"] in ("flipped", "unstable", "censored") and found["trainings"] >= 3
     assert {"k", "seeds", "wrong", "margin"} <= set(found["trace"][0])
@@ -298,7 +298,7 @@ def test_pause_and_resume_from_the_command_line(ws, run, answer, monkeypatch):
     assert answer("jobs", "list")["jobs"][0]["state"] == "paused"
     code, _, err = run("jobs", "pause", number)
     assert code == 2 and f"job {number} is paused already; there is nothing to pause" in err
-    assert run("jobs", "resume", number)[:2] == (0, f"job {number} goes on\n")
+    assert run("jobs", "resume", number)[:2] == (0, f"job {number} is resumed\n")
     code, _, err = run("jobs", "resume", number)
     assert code == 2 and f"job {number} is queued; only a paused job can be resumed" in err
     store.cancel_job(number)

@@ -77,7 +77,7 @@ def test_brought_to_another_person(out, answer, run, elsewhere):
         "Bob",
         "imported from corrections.csv: a Bar",
     )
-    assert "0 decisions about tiny imported; 2 stood already, 0 in conflict" in run(*line)[1]
+    assert "0 decisions about tiny imported; 2 were here already, 0 in conflict" in run(*line)[1]
     say(elsewhere, "unsure", 3, client="bob")
     code, said, _ = run(*line)
     assert code == 0 and "1 decisions about tiny imported" in said and "1 differ from what was decided here" in said

@@ -14,7 +14,7 @@ def test_the_orders_are_measured_stored_and_printed(ws, run):
     stored = adaptive_supports.load(Workspace.open(ws.path, "head-moco"))
     assert len(stored.table) == told["targets"]
     done = run("evaluate", "adaptive-supports", "--model", "head-moco", "--k-max", 30)
-    assert done.code == 0 and "influence anew after every 8 images" in done.out and "Traceback" not in done.err
+    assert done.code == 0 and "influence recomputed after every 8 images" in done.out and "Traceback" not in done.err
 
 
 def test_what_cannot_be_measured_is_one_sentence(ws, run):

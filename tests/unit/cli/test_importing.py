@@ -209,7 +209,7 @@ def test_base_import_list_compare_and_remove(ws, logits, run, answer):
     assert (made["recipe"], made["models"], made["accuracy"], made["replaced"]) == ("my-net", 2, 0.9167, None)
     assert made["command"].endswith("base import net.npy net.npy --kind logits --recipe my-net")
     out = run("base", "import", logits, "--kind", "logits", "--recipe", "my-net").out
-    assert "right on 91.7 %" in out and "they stand in the place of 2 models of my-net" in out
+    assert "right on 91.7 %" in out and "they replace 2 models of my-net" in out
     own, mine, head = answer("base", "list")["models"]
     assert (own["recipe"], mine["recipe"], mine["imported"]) == ("demo-cnn", "my-net", ["net.npy"])
     assert (head["recipe"], head["accuracy"]) == ("head-moco", None)

@@ -65,7 +65,7 @@ def test_near_duplicates_come_along(answer, run):
     )
     found = answer(*line)
     assert found["k"] == 1 and found["groups"]["along"] > 5 and found["groups"]["features"] == "moco"
-    assert f"{found['groups']['along']} near-duplicates came along" in run(*line)[1]
+    assert f"{found['groups']['along']} near-duplicates were removed, too" in run(*line)[1]
     groups = answer("duplicates", "--duplicate-cosine", 0.9)
     assert groups["groups"] >= 1 and groups["largest"] >= found["groups"]["along"] + 1
     assert groups["same_label"] < 1, "image 3 has a planted label"

@@ -38,6 +38,17 @@ def test_an_answer_of_the_store_stands_in_the_place_of_the_workspaces(ws, store)
     assert pd.isna(table.support["l2-moco"]) and table.trace["trak-10"][0]["seeds"] == [0]
 
 
+def test_some_answers_and_without_traces(ws, store):
+    put(store, "trak-10", "flipped", 6)
+    put(store, "l2-moco", "flipped", 3)
+    whole = support_table.load_support_table(ws, store)
+    bare = support_table.load_support_table(ws, store, traces=False)
+    assert whole.drop(columns="trace").equals(bare.drop(columns="trace")) and bare.trace.isna().all()
+    some = support_table.load_support_table(ws, store, ranking="l2-moco", k_max=20)
+    assert some.to_dict("records") == whole[whole.ranking == "l2-moco"].to_dict("records")
+    assert support_table.load_support_table(ws, store, target=3).empty
+
+
 @pytest.mark.parametrize("status, size", [("already_wrong", None), ("flipped", 3)])
 def test_the_store_alone(ws, store, status, size):
     (ws.path / "supports.parquet").unlink()

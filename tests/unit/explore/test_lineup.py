@@ -25,7 +25,7 @@ def test_the_harmful_end_is_there_for_signed_rankings_alone(ws):
         ("trak-10", "helpful"),
         ("trak-10", "harmful"),
     ]
-    assert "not defined" in rows[1].undefined and len(rows[1].ids) == 0
+    assert "no harmful scores" in rows[1].undefined and len(rows[1].ids) == 0
     assert rows[3].ids.tolist() == [1, 2, 3, 4] and rows[3].n_same_class == 0
     assert rows[3].class_counts == ((2, 2), (1, 2))[::-1]
 

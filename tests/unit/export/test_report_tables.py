@@ -36,10 +36,10 @@ def test_retrainings_with_controls_and_votes(ws, store):
     jobs_there = store.jobs_of_verb("retrain", 9)
     assert len(jobs_there) == 2
     found = report_tables.retrainings_of(ws, store, 0)
-    assert [(one["what"], one["wrong"], one["n"]) for one in found] == [("without the first 3 of trak-10", 2, 3)]
+    assert [(one["what"], one["wrong"], one["n"]) for one in found] == [("without the top 3 of trak-10", 2, 3)]
     rows = Read(report.build_report(ws, store, 0)).rows
     recipe = f"demo-cnn {recipes.get_recipe('demo-cnn').hash}"
-    assert ["1: without the first 3 of trak-10", "Dot 2, Bar 1", "flipped", "2 of 3", "−1.00", "0 to 2", recipe] in rows
+    assert ["1: without the top 3 of trak-10", "Dot 2, Bar 1", "flipped", "2 of 3", "−1.00", "0 to 2", recipe] in rows
     assert ["1: all images as they are", "Bar 3", "kept", "0 of 3", "2.00", "0 to 2", recipe] in rows
     assert [
         "1: without as many random images of the same classes",
@@ -56,7 +56,7 @@ def test_a_target_that_is_wrong_without_any_edit_has_not_flipped(ws, store):
     put(ws, store, 0, "trak-10", 3, [2, 2, 0], unedited=[2, 2, 2])
     verdicts = {row[0]: row[2] for row in Read(report.build_report(ws, store, 0)).rows if row[0].startswith("1: ")}
     assert verdicts == {
-        "1: without the first 3 of trak-10": "wrong without any edit, too",
+        "1: without the top 3 of trak-10": "wrong without any edit, too",
         "1: without as many random images of the same classes": "undecided",
         "1: all images as they are": "wrong without any edit",
     }
@@ -66,7 +66,7 @@ def test_a_target_that_only_an_edit_makes_right_is_repaired(ws, store):
     right = int(ws.val_labels[0])
     put(ws, store, 0, "trak-10", 3, [right] * 3, unedited=[2, 2, 2])
     rows = Read(report.build_report(ws, store, 0)).rows
-    assert [row[2] for row in rows if row[0] == "1: without the first 3 of trak-10"] == ["repaired"]
+    assert [row[2] for row in rows if row[0] == "1: without the top 3 of trak-10"] == ["repaired"]
 
 
 def test_provenance_and_versions(ws, store):

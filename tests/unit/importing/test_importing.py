@@ -142,7 +142,7 @@ def test_lists(ws, scores):
     ranking = ws.ranking("lists")
     assert ranking.top(3, 15).ids.tolist() == order[3].tolist() and ranking.top(3, 15).scores is None
     assert ranking.top(4, 15).ids.tolist() == order[4, :10].tolist()
-    with pytest.raises(UserError, match="harmful is not defined"):
+    with pytest.raises(UserError, match="has no harmful scores"):
         ranking.top(3, 5, end="harmful")
 
 

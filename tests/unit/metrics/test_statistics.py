@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from attribution.metrics.statistics import bootstrap_interval, holm_correction, mean_with_interval
+from attribution.metrics.statistics import bootstrap_interval, holm_correction, mean_with_interval, resampled_means
 
 
 def test_means():
@@ -28,6 +28,14 @@ def test_interval_is_that_of_a_mean_and_repeats():
     standard_error = sample.std() / 20
     assert (high - low) / 2 == pytest.approx(1.96 * standard_error, rel=0.05)
     assert bootstrap_interval(sample) == (low, high) != bootstrap_interval(sample, seed=1)
+
+
+def test_samples_resampled_together_are_resampled_as_each_alone():
+    sizes = np.random.default_rng(1).integers(0, 129, size=(3, 30)).astype(float)
+    means = resampled_means(sizes, 1200, seed=5)
+    drawn = np.random.default_rng(5).integers(30, size=(1200, 30))
+    assert means.shape == (3, 1200) and np.array_equal(means, sizes[:, drawn].mean(-1))
+    assert np.array_equal(resampled_means(sizes[1], 1200, seed=5), means[1])
 
 
 def test_holm_by_hand():

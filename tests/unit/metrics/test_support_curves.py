@@ -159,7 +159,7 @@ def test_table_is_json_and_mirrors():
     # 8 differing targets: p is 2 / 2**8 at the least; the smallest of three pairs is multiplied by 3
     assert ab["auc_difference_p"] == pytest.approx(1 / 128)
     assert ab["auc_difference_p_holm"] == ba["auc_difference_p_holm"] == pytest.approx(3 / 128)
-    assert support_curves.compare_pairs({"a": a}, 12) == {"a": {}}
+    assert support_curves.compare_rankings({"a": a}, 12)["wins"] == {"a": {}}
 
 
 def test_what_was_right_already_is_left_out_and_counted():

@@ -120,7 +120,7 @@ def test_what_is_refused(ws, name):
 
 def test_the_harmful_end_belongs_to_signed_rankings(ws):
     for name in ("esvm-moco", "l2-moco", "cosine-moco", "ridge-moco", "random"):
-        with pytest.raises(UserError, match="harmful is not defined for this method"):
+        with pytest.raises(UserError, match="has no harmful scores"):
             ws.ranking(name).top(0, 3, end="harmful")
 
 

@@ -36,7 +36,7 @@ def test_the_orders(seen, store):
     adaptive_supports.save(seen, found, {"made": "2026-01-02", "command": "by hand"})
     drawn = charts.chart(seen, store, "adaptive-supports")
     curves = adaptive_supports.curves(found)
-    assert [series.name for series in drawn.panels[0].series] == ["prefix", "recomputed order"]
+    assert [series.name for series in drawn.panels[0].series] == ["fixed order", "recomputed order"]
     for order, series in zip(adaptive_supports.ORDERS, drawn.panels[0].series):
         assert series.y == curves[order]["share"] and len(series.x) == 21
         assert series.band[1:] == (curves[order]["low"], curves[order]["high"])

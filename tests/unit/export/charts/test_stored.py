@@ -74,7 +74,7 @@ def test_cost_leaves_out_what_nobody_timed(ws, store):
         ws.manifest["parts"][part]["seconds"] = 12.0
     cost.save(ws, cost.compute(ws, ["trak-10", "random"]), cost.cost_provenance())
     (panel,) = charts.chart(ws, store, "cost").panels
-    assert panel.title == "removal AUC"  # no LDS here
+    assert panel.title == "AUC: removal, 1 target, default"  # no LDS here
     assert {one.name: (one.x, one.y) for one in panel.series if one.x} == {
         "TRAK": ([12.0], [0.8]),
         "Random": ([1.0], [0.0]),
