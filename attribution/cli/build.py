@@ -21,9 +21,13 @@ from attribution.cli import (
     with_progress,
 )
 from attribution.errors import UserError
-from attribution.export.numbers import duration, number, percent
+from attribution.export.numbers import byte_size, duration, number, percent
 from attribution.inputs import limits
 from attribution.workspace.workspace import DEMO, Workspace
+
+#: of `rankings build`, where nobody says how many
+DATAMODELS_MODELS = 500
+UNROLLED_MODELS = 3
 
 
 def demo_build(
@@ -203,29 +207,50 @@ def _ranking_name(ws: Workspace, name: str) -> str:
 
 
 def rankings_build(
-    method: Annotated[str, typer.Argument(help="trak or datamodels")],
+    method: Annotated[str, typer.Argument(help="trak, datamodels or unrolled")],
     name: Annotated[str | None, typer.Option(help="What to call it.")] = None,
     models: Annotated[
-        int, whole_option("--models", 1, limits.MAX_MODELS, "Datamodels: half-models to train and fit on.")
-    ] = 500,
+        int | None,
+        whole_option(
+            "--models",
+            1,
+            limits.MAX_MODELS,
+            f"Datamodels: half-models to train and fit on, {DATAMODELS_MODELS} if not given. Unrolled: trainings to go "
+            f"back through, {UNROLLED_MODELS} if not given.",
+        ),
+    ] = None,
     dim: Annotated[int, whole_option("--dim", 1, limits.MAX_DIM, "TRAK: dimensions of the projection.")] = 512,
+    epochs: Annotated[
+        int, whole_option("--epochs", 1, limits.MAX_MODELS, "Unrolled: the last epochs, which it goes back through.")
+    ] = 2,
+    windows: Annotated[
+        int, whole_option("--windows", 1, limits.MAX_MODELS, "Unrolled: into how many windows an epoch is cut.")
+    ] = 3,
     recipe: Recipe = None,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
-    """Compute TRAK (on the base models) or Datamodels for a workspace. Trainings that were done are not repeated."""
+    """Compute TRAK (on the base models), Datamodels or Unrolled for a workspace. Trainings that were done are not
+    repeated."""
     ws = ws.with_model(recipe or ws.model)
-    from attribution.builds import scores
+    from attribution.builds import scores, unrolled
 
     if method == "trak":
         name = name or _ranking_name(ws, "trak")
         provenance = with_progress(scores.build_trak, ws, name, dim)
     elif method == "datamodels":
+        models = models or DATAMODELS_MODELS
         name = name or _ranking_name(ws, f"datamodels-{models}")
         provenance = with_progress(scores.build_datamodels, ws, name, models)
+    elif method == "unrolled":
+        plan = unrolled.plan(ws, models or UNROLLED_MODELS, epochs, windows)
+        name = name or _ranking_name(ws, f"unrolled-{plan.models}")
+        needed = f"{byte_size(plan.memory)} of memory and {byte_size(plan.disk)} on disk"
+        say(f"{name}: about {duration(plan.seconds)} here, with {needed}")
+        provenance = with_progress(unrolled.build_unrolled, ws, name, plan)
     else:
         raise UserError(
-            f"method {method!r} is not known; say trak or datamodels (similarity rankings are computed when asked, "
-            "from the features)"
+            f"method {method!r} is not known; say trak, datamodels or unrolled (similarity rankings are computed when "
+            "asked, from the features)"
         )
     print_answer(as_json, {"workspace": ws.name, "ranking": name, **provenance}, f"{name}: {provenance['about']}")

@@ -1,0 +1,223 @@
+"""Unrolled: the ranking that goes back through the last epochs of fresh trainings (`attribution.rankings.unrolled`).
+
+A build that was stopped goes on where it was: the scores of each training and block of targets are kept under the data
+folder until the ranking is whole.
+"""
+
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from attribution.builds.base_models import of_model
+from attribution.builds.timing import Stopwatch
+from attribution.errors import UserError
+from attribution.experiments.estimate import DEFAULT_SECONDS
+from attribution.importing import importing
+from attribution.importing.formats import ForeignRanking
+from attribution.training.recipes import Recipe
+from attribution.workspace.parts import Progress, cached_npz, ranking_origin, scratch_folder
+from attribution.workspace.provenance import command_provenance
+from attribution.workspace.workspace import Workspace
+
+FIRST_SEED = 300  # of the trainings: none is a base model's or a retraining's
+MAX_KEPT_BYTES = 4 << 30  # of weights that are kept on disk
+MEMORY_SHARE = 0.25  # of the machine's memory that derivatives may take
+MIN_TARGETS, MAX_TARGETS = 8, 1000  # that go back together
+STATE = 6  # vectors as long as the weights that a target takes: its derivatives, and what is computed from them
+OVERHEAD = 2.0  # how much longer a pass takes than its two matrix products, as the demo had it
+MEASURED_SIDE = 1024
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a build takes. models, epochs, windows: as asked, with no more epochs than there are; block: targets that go
+    back together; seconds: of this machine, about; memory, disk: bytes."""
+
+    models: int
+    epochs: int
+    windows: int
+    block: int
+    seconds: float
+    memory: int
+    disk: int
+
+
+def plan(workspace: Workspace, models: int, epochs: int, windows: int) -> Plan:
+    """What it takes to build from so many trainings. Raises UserError where the workspace's recipe is none that can be
+    gone back through, or its network is too large for that here."""
+    recipe = workspace.get_recipe()
+    _check_recipe(recipe)
+    epochs = min(epochs, recipe.epochs)
+    per_epoch = max(1, workspace.n_train // recipe.batch_size)
+    size = _parameters(workspace, recipe)
+    kept, total = 4 * size * per_epoch * epochs, psutil.virtual_memory().total
+    if kept > MAX_KEPT_BYTES:
+        raise UserError(
+            f"the network of {recipe.name} has {size:,} weights, and those of {per_epoch * epochs:,} steps take "
+            f"{kept / 2**30:.1f} GiB, more than {MAX_KEPT_BYTES >> 30} GiB; give fewer --epochs, or choose a smaller "
+            "network with --recipe"
+        )
+    each = 4 * (STATE * size + workspace.n_train)
+    block = int(min(MEMORY_SHARE * total / each, MAX_TARGETS, workspace.n_val))
+    if block < min(MIN_TARGETS, workspace.n_val):
+        raise UserError(
+            f"the network of {recipe.name} has {size:,} weights, and {MIN_TARGETS} targets at once would take "
+            f"{MIN_TARGETS * each / 2**30:.1f} GiB, more than a quarter of this machine's memory; choose a smaller "
+            "network with --recipe"
+        )
+    rows = recipe.batch_size * (len(workspace.classes) - 1)
+    products = 2 * size * workspace.n_val * epochs * (2 * rows * per_epoch + windows * workspace.n_train)
+    training = workspace.manifest["parts"].get("base", {}).get("seconds") or DEFAULT_SECONDS
+    return Plan(
+        models,
+        epochs,
+        min(windows, per_epoch),
+        block,
+        models * (training + OVERHEAD * products / _products_per_second()),
+        block * each + 2 * workspace.train_images.size * 4,
+        kept + 4 * models * workspace.n_val * workspace.n_train,
+    )
+
+
+def _check_recipe(recipe) -> None:
+    if not isinstance(recipe, Recipe):
+        what = "refitted without steps" if recipe.kind == "head" else "your own, whose steps Lineup does not know"
+        raise UserError(
+            f"unrolled goes back through the steps of stochastic gradient descent with momentum, as built-in recipes "
+            f"take them, and {recipe.name} is {what}; say another with --recipe"
+        )
+    if recipe.problem:
+        raise UserError(recipe.problem)
+
+
+def _parameters(workspace: Workspace, recipe: Recipe) -> int:
+    """How many weights training changes."""
+    import torch
+
+    height, width, channels = (*workspace.train_images.shape[1:], 1)[:3]
+    with torch.random.fork_rng(devices=[]):
+        network = recipe.network((channels, height, width), len(workspace.classes))
+    return sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
+
+
+def _products_per_second() -> float:
+    """Floating-point operations a second of a matrix product in float32 here."""
+    import torch
+
+    from attribution.training.trainer import best_device
+
+    one = torch.ones(MEASURED_SIDE, MEASURED_SIDE, device=best_device())
+    (one @ one).sum().item()  # the first is slower
+    start = time.perf_counter()
+    (one @ one).sum().item()
+    return 2 * MEASURED_SIDE**3 / (time.perf_counter() - start)
+
+
+def build_unrolled(workspace: Workspace, name: str, plan: Plan, progress: Progress) -> dict:
+    """Unrolled over `plan.models` fresh trainings in float32, saved as the ranking `name`; returns its provenance. It
+    goes on at the training and the targets where it was stopped. Raises UserError where the name is taken."""
+    importing.check_part_name(workspace, name)
+    recipe, folder = workspace.get_recipe(), scratch_folder(workspace, "unrolled")
+    seeds = [FIRST_SEED + number for number in range(plan.models)]
+    seconds = _compute_scores(workspace, plan, seeds, folder, progress)
+    provenance = importing.import_ranking(
+        workspace,
+        ForeignRanking(
+            "Unrolled",
+            True,
+            np.arange(workspace.n_val),
+            read_scores=lambda start, stop: _read_scores(folder, recipe, plan, seeds, start, stop),
+        ),
+        name,
+        force=True,
+        progress=progress,
+        provenance={
+            "about": f"{plan.models} model{'s' * (plan.models > 1)} · last {plan.epochs} of {recipe.epochs} epochs",
+            "models": plan.models,
+            "epochs": plan.epochs,
+            "windows": plan.windows,
+            "precision": "float32, where the recipe trains in bfloat16",
+            "made_for": ranking_origin(workspace, seeds),
+            "seconds": round(seconds, 1),
+            **command_provenance(
+                f"rankings build unrolled --models {plan.models} --epochs {plan.epochs} --windows {plan.windows}"
+                f"{of_model(workspace)}"
+            ),
+        },
+    )
+    shutil.rmtree(folder, ignore_errors=True)
+    return provenance
+
+
+def _compute_scores(workspace, plan, seeds, folder, progress) -> float:
+    """Has the scores of every training and block in `folder`; returns the seconds that they took, see `Stopwatch`."""
+    import torch
+
+    from attribution.rankings.unrolled import trajectory
+    from attribution.training.trainer import Trainer
+
+    threads = torch.get_num_threads()  # of the passes; a training takes its recipe's, which decide its result
+    recipe = workspace.get_recipe()
+    trainer = Trainer(workspace, recipe, precision=torch.float32)
+    seconds = 0.0
+    for number, seed in enumerate(seeds, 1):
+        text = f"unrolled, model {number} of {len(seeds)}"
+        kept, weights = None, folder / f"kept-{seed}.npy"
+        for start, stop in _blocks(workspace, plan):
+            file = _score_file(folder, recipe, plan, seed, start)
+            watch = Stopwatch(trainer.device.type)
+            if not file.exists() and kept is None:
+                torch.set_num_threads(recipe.threads)
+                on_epoch = _under(progress, f"{text}: epochs")
+                kept = trajectory.record(trainer, seed, plan.epochs, weights, on_epoch)
+            torch.set_num_threads(threads)
+            of = f", targets {start:,} to {stop - 1:,}" if plan.block < workspace.n_val else ""
+            on_step = _under(progress, f"{text}{of}: steps back")
+
+            def compute(kept=kept, start=start, stop=stop, watch=watch, on_step=on_step):
+                scores = _block_scores(trainer, kept, plan, start, stop, on_step)
+                return {"scores": scores, "seconds": np.float64(watch.seconds)}
+
+            seconds += float(cached_npz(file, compute)["seconds"])
+        weights.unlink(missing_ok=True)
+    return seconds
+
+
+def _block_scores(trainer, kept, plan, start, stop, on_step) -> np.ndarray:
+    """Scores float32 [stop - start, n_train] by one training."""
+    import torch
+
+    from attribution.rankings.unrolled import final, reverse
+
+    gradients = final.margin_gradients(trainer, kept.network, torch.arange(start, stop))
+    by_epoch = reverse.expected_influence(trainer, kept, gradients, (plan.windows,), progress=on_step)
+    return by_epoch[0].sum(0)
+
+
+def _under(progress: Progress, text: str):
+    return lambda done, total: progress(text, done, total)
+
+
+def _blocks(workspace, plan) -> list[tuple[int, int]]:
+    starts = range(0, workspace.n_val, plan.block)
+    return [(start, min(start + plan.block, workspace.n_val)) for start in starts]
+
+
+def _score_file(folder: Path, recipe: Recipe, plan: Plan, seed: int, start: int) -> Path:
+    return folder / f"{recipe.hash}-{seed}-{plan.epochs}-{plan.windows}-{plan.block}-{start}.npz"
+
+
+def _read_scores(folder: Path, recipe: Recipe, plan: Plan, seeds: list[int], start: int, stop: int) -> np.ndarray:
+    """The mean over trainings of the targets from `start` to `stop`, float32 [stop - start, n_train]."""
+    parts = []
+    for first in range(start // plan.block * plan.block, stop, plan.block):
+        each = []
+        for seed in seeds:
+            with np.load(_score_file(folder, recipe, plan, seed, first)) as arrays:
+                each.append(arrays["scores"][max(start - first, 0) : stop - first])
+        parts.append(np.mean(each, axis=0))
+    return np.concatenate(parts)

@@ -1,0 +1,87 @@
+"""Building Unrolled on 60 drawn images: stored like any other ranking, taken up where it was stopped, refused in a
+sentence where it cannot be."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from attribution import UserError, Workspace  # noqa: E402
+from attribution.builds import unrolled  # noqa: E402
+from attribution.rankings import default_rankings  # noqa: E402
+from attribution.rankings.unrolled import final, reverse, trajectory  # noqa: E402
+from attribution.training.trainer import Trainer  # noqa: E402
+from attribution.workspace import parts  # noqa: E402
+
+
+def quiet(*at):
+    pass
+
+
+def test_it_is_the_mean_over_trainings_and_stored_like_any_other(ws, tmp_path):
+    plan = replace(unrolled.plan(ws, 2, 2, 3), block=5)
+    assert plan.windows == 1 and plan.epochs == 2 and plan.seconds > 0 and plan.memory > 0 and plan.disk > 0
+    said = []
+    made = unrolled.build_unrolled(ws, "unrolled-2", plan, lambda *at: said.append(at))
+    again = Workspace.open(ws.path)
+    ranking = again.ranking("unrolled-2")
+    assert ranking.signed and ranking.complete and ranking.method == "Unrolled" and made["models"] == 2
+    assert made["made_for"]["seeds"] == [300, 301] and made["seconds"] > 0 and "unrolled-2" in default_rankings(again)
+    assert not parts.scratch_folder(ws, "unrolled").exists()
+    texts = [text for text, *_ in said]
+    assert "unrolled, model 2 of 2: epochs" in texts
+    assert "unrolled, model 1 of 2, targets 5 to 9: steps back" in texts
+
+    trainer = Trainer(ws, ws.get_recipe(), precision=torch.float32)
+    expected = 0
+    for seed in (300, 301):
+        kept = trajectory.record(trainer, seed, 2, tmp_path / "kept.npy")
+        gradients = final.margin_gradients(trainer, kept.network, torch.arange(12))
+        expected = expected + reverse.expected_influence(trainer, kept, gradients, (1,))[0].sum(0) / 2
+    scores = np.array(list(ranking.all_scores()))
+    assert np.abs(scores - expected).max() < 1e-4 * np.abs(expected).max()
+
+
+def test_it_goes_on_where_it_was_stopped(ws, monkeypatch):
+    plan, once, calls = replace(unrolled.plan(ws, 2, 1, 1), block=7), reverse.expected_influence, []
+
+    def stopped_at_the_fourth(*args, **options):
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return once(*args, **options)
+
+    monkeypatch.setattr(reverse, "expected_influence", stopped_at_the_fourth)
+    with pytest.raises(KeyboardInterrupt):
+        unrolled.build_unrolled(ws, "mine", plan, quiet)
+    assert "mine" not in ws.rankings()
+    unrolled.build_unrolled(ws, "mine", plan, quiet)
+    assert len(calls) == 5, "the first three blocks are kept"
+    assert Workspace.open(ws.path).ranking("mine").method == "Unrolled"
+
+
+def test_by_the_command_line(ws, run):
+    code, out, err = run("rankings", "build", "unrolled", "--models", "1")
+    assert code == 0 and "unrolled-1: about" in err and "on disk" in err
+    assert out == "unrolled-1: 1 model · last 2 of 6 epochs\n"
+    code, _, err = run("rankings", "build", "unrolled", "--models", "0")
+    assert code == 2 and "--models" in err
+
+
+def test_what_cannot_be_gone_back_through_is_refused(ws, monkeypatch):
+    for kind, name in (("own", "mine"), ("head", "head-moco")):
+        own = SimpleNamespace(kind=kind, name=name)
+        with monkeypatch.context() as patch:
+            patch.setattr(type(ws), "get_recipe", lambda self, own=own: own)
+            with pytest.raises(UserError, match=f"gradient descent with momentum.*{name} is"):
+                unrolled.plan(ws, 1, 2, 3)
+    monkeypatch.setattr(unrolled, "MAX_KEPT_BYTES", 100)
+    with pytest.raises(UserError, match="give fewer --epochs"):
+        unrolled.plan(ws, 1, 2, 3)
+    monkeypatch.undo()
+    monkeypatch.setattr(unrolled, "MEMORY_SHARE", 1e-9)
+    with pytest.raises(UserError, match="a quarter of this machine's memory"):
+        unrolled.plan(ws, 1, 2, 3)
