@@ -4,8 +4,10 @@ A build that was stopped goes on where it was: the scores of each training and b
 folder until the ranking is whole.
 """
 
+import hashlib
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,29 +30,41 @@ MAX_KEPT_BYTES = 4 << 30  # of weights that are kept on disk
 MEMORY_SHARE = 0.25  # of the machine's memory that derivatives may take
 MIN_TARGETS, MAX_TARGETS = 8, 1000  # that go back together
 STATE = 6  # vectors as long as the weights that a target takes: its derivatives, and what is computed from them
+EXACT_STEPS = 2.0  # training steps that a step back takes with the exact curvature, a target
 OVERHEAD = 2.0  # how much longer a pass takes than its two matrix products, as the demo had it
 MEASURED_SIDE = 1024
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a build takes. models, epochs, windows: as asked, with no more epochs than there are; block: targets that go
-    back together; seconds: of this machine, about; memory, disk: bytes."""
+    """What a build takes. models, epochs, windows, targets, exact: as asked, with no more epochs than there are; block:
+    targets that go back together; seconds: of this machine, about; memory, disk: bytes."""
 
     models: int
     epochs: int
     windows: int
+    targets: tuple[int, ...]
+    exact: bool
     block: int
     seconds: float
     memory: int
     disk: int
 
 
-def plan(workspace: Workspace, models: int, epochs: int, windows: int) -> Plan:
-    """What it takes to build from so many trainings. Raises UserError where the workspace's recipe is none that can be
+def plan(
+    workspace: Workspace,
+    models: int,
+    epochs: int,
+    windows: int,
+    targets: Sequence[int] | None = None,
+    exact: bool = False,
+) -> Plan:
+    """What it takes to build from so many trainings, for these targets (all, if not given). exact: with the exact
+    curvature, whose time grows with every target. Raises UserError where the workspace's recipe is none that can be
     gone back through, or its network is too large for that here."""
     recipe = workspace.get_recipe()
     _check_recipe(recipe)
+    targets = tuple(sorted(set(range(workspace.n_val) if targets is None else map(workspace.check_target, targets))))
     epochs = min(epochs, recipe.epochs)
     per_epoch = max(1, workspace.n_train // recipe.batch_size)
     size = _parameters(workspace, recipe)
@@ -62,24 +76,29 @@ def plan(workspace: Workspace, models: int, epochs: int, windows: int) -> Plan:
             "network with --recipe"
         )
     each = 4 * (STATE * size + workspace.n_train)
-    block = int(min(MEMORY_SHARE * total / each, MAX_TARGETS, workspace.n_val))
-    if block < min(MIN_TARGETS, workspace.n_val):
+    block = int(min(MEMORY_SHARE * total / each, MAX_TARGETS, len(targets)))
+    if block < min(MIN_TARGETS, len(targets)):
         raise UserError(
             f"the network of {recipe.name} has {size:,} weights, and {MIN_TARGETS} targets at once would take "
             f"{MIN_TARGETS * each / 2**30:.1f} GiB, more than a quarter of this machine's memory; choose a smaller "
             "network with --recipe"
         )
-    rows = recipe.batch_size * (len(workspace.classes) - 1)
-    products = 2 * size * workspace.n_val * epochs * (2 * rows * per_epoch + windows * workspace.n_train)
     training = workspace.manifest["parts"].get("base", {}).get("seconds") or DEFAULT_SECONDS
+    rows = recipe.batch_size * (len(workspace.classes) - 1)
+    products = 2 * size * len(targets) * epochs * (2 * rows * per_epoch + windows * workspace.n_train)
+    each_model = training + OVERHEAD * products / _products_per_second()
+    if exact:
+        each_model = training * (1 + EXACT_STEPS * len(targets) * epochs / recipe.epochs)
     return Plan(
         models,
         epochs,
         min(windows, per_epoch),
+        targets,
+        exact,
         block,
-        models * (training + OVERHEAD * products / _products_per_second()),
+        models * each_model,
         block * each + 2 * workspace.train_images.size * 4,
-        kept + 4 * models * workspace.n_val * workspace.n_train,
+        kept + 4 * models * len(targets) * workspace.n_train,
     )
 
 
@@ -110,11 +129,12 @@ def _products_per_second() -> float:
 
     from attribution.training.trainer import best_device
 
-    one = torch.ones(MEASURED_SIDE, MEASURED_SIDE, device=best_device())
-    (one @ one).sum().item()  # the first is slower
-    start = time.perf_counter()
-    (one @ one).sum().item()
-    return 2 * MEASURED_SIDE**3 / (time.perf_counter() - start)
+    one, seconds = torch.ones(MEASURED_SIDE, MEASURED_SIDE, device=best_device()), []
+    for _ in range(5):  # the first is slower, and so is any that is interrupted
+        start = time.perf_counter()
+        (one @ one).sum().item()
+        seconds.append(time.perf_counter() - start)
+    return 2 * MEASURED_SIDE**3 / min(seconds)
 
 
 def build_unrolled(workspace: Workspace, name: str, plan: Plan, progress: Progress) -> dict:
@@ -129,28 +149,33 @@ def build_unrolled(workspace: Workspace, name: str, plan: Plan, progress: Progre
         ForeignRanking(
             "Unrolled",
             True,
-            np.arange(workspace.n_val),
+            np.array(plan.targets),
             read_scores=lambda start, stop: _read_scores(folder, recipe, plan, seeds, start, stop),
         ),
         name,
         force=True,
         progress=progress,
         provenance={
-            "about": f"{plan.models} model{'s' * (plan.models > 1)} · last {plan.epochs} of {recipe.epochs} epochs",
+            "about": f"{plan.models} model{'s' * (plan.models > 1)} · last {plan.epochs} of {recipe.epochs} epochs"
+            + " · exact" * plan.exact,
             "models": plan.models,
             "epochs": plan.epochs,
             "windows": plan.windows,
             "precision": "float32, where the recipe trains in bfloat16",
             "made_for": ranking_origin(workspace, seeds),
             "seconds": round(seconds, 1),
-            **command_provenance(
-                f"rankings build unrolled --models {plan.models} --epochs {plan.epochs} --windows {plan.windows}"
-                f"{of_model(workspace)}"
-            ),
+            **command_provenance(_command(workspace, plan)),
         },
     )
     shutil.rmtree(folder, ignore_errors=True)
     return provenance
+
+
+def _command(workspace: Workspace, plan: Plan) -> str:
+    words = f"rankings build unrolled --models {plan.models} --epochs {plan.epochs} --windows {plan.windows}"
+    if len(plan.targets) < workspace.n_val:
+        words += f" --targets {','.join(map(str, plan.targets))}"
+    return f"{words}{' --exact' * plan.exact}{of_model(workspace)}"
 
 
 def _compute_scores(workspace, plan, seeds, folder, progress) -> float:
@@ -167,19 +192,19 @@ def _compute_scores(workspace, plan, seeds, folder, progress) -> float:
     for number, seed in enumerate(seeds, 1):
         text = f"unrolled, model {number} of {len(seeds)}"
         kept, weights = None, folder / f"kept-{seed}.npy"
-        for start, stop in _blocks(workspace, plan):
-            file = _score_file(folder, recipe, plan, seed, start)
+        for start in range(0, len(plan.targets), plan.block):
+            file, block = _score_file(folder, recipe, plan, seed, start), plan.targets[start : start + plan.block]
             watch = Stopwatch(trainer.device.type)
             if not file.exists() and kept is None:
                 torch.set_num_threads(recipe.threads)
                 on_epoch = _under(progress, f"{text}: epochs")
                 kept = trajectory.record(trainer, seed, plan.epochs, weights, on_epoch)
             torch.set_num_threads(threads)
-            of = f", targets {start:,} to {stop - 1:,}" if plan.block < workspace.n_val else ""
+            of = f", targets {block[0]:,} to {block[-1]:,}" if plan.block < len(plan.targets) else ""
             on_step = _under(progress, f"{text}{of}: steps back")
 
-            def compute(kept=kept, start=start, stop=stop, watch=watch, on_step=on_step):
-                scores = _block_scores(trainer, kept, plan, start, stop, on_step)
+            def compute(kept=kept, block=block, watch=watch, on_step=on_step):
+                scores = _block_scores(trainer, kept, plan, block, on_step)
                 return {"scores": scores, "seconds": np.float64(watch.seconds)}
 
             seconds += float(cached_npz(file, compute)["seconds"])
@@ -187,14 +212,14 @@ def _compute_scores(workspace, plan, seeds, folder, progress) -> float:
     return seconds
 
 
-def _block_scores(trainer, kept, plan, start, stop, on_step) -> np.ndarray:
-    """Scores float32 [stop - start, n_train] by one training."""
+def _block_scores(trainer, kept, plan, block, on_step) -> np.ndarray:
+    """Scores float32 [len(block), n_train] of some targets by one training."""
     import torch
 
     from attribution.rankings.unrolled import final, reverse
 
-    gradients = final.margin_gradients(trainer, kept.network, torch.arange(start, stop))
-    by_epoch = reverse.expected_influence(trainer, kept, gradients, (plan.windows,), progress=on_step)
+    gradients = final.margin_gradients(trainer, kept.network, torch.tensor(block))
+    by_epoch = reverse.expected_influence(trainer, kept, gradients, (plan.windows,), exact=plan.exact, progress=on_step)
     return by_epoch[0].sum(0)
 
 
@@ -202,17 +227,13 @@ def _under(progress: Progress, text: str):
     return lambda done, total: progress(text, done, total)
 
 
-def _blocks(workspace, plan) -> list[tuple[int, int]]:
-    starts = range(0, workspace.n_val, plan.block)
-    return [(start, min(start + plan.block, workspace.n_val)) for start in starts]
-
-
 def _score_file(folder: Path, recipe: Recipe, plan: Plan, seed: int, start: int) -> Path:
-    return folder / f"{recipe.hash}-{seed}-{plan.epochs}-{plan.windows}-{plan.block}-{start}.npz"
+    asked = repr((recipe.hash, plan.epochs, plan.windows, plan.exact, plan.targets[start : start + plan.block]))
+    return folder / f"{hashlib.sha256(asked.encode()).hexdigest()[:16]}-{seed}.npz"
 
 
 def _read_scores(folder: Path, recipe: Recipe, plan: Plan, seeds: list[int], start: int, stop: int) -> np.ndarray:
-    """The mean over trainings of the targets from `start` to `stop`, float32 [stop - start, n_train]."""
+    """The mean over trainings of the planned targets from `start` to `stop`, float32 [stop - start, n_train]."""
     parts = []
     for first in range(start // plan.block * plan.block, stop, plan.block):
         each = []

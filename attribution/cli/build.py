@@ -23,6 +23,7 @@ from attribution.cli import (
 from attribution.errors import UserError
 from attribution.export.numbers import byte_size, duration, number, percent
 from attribution.inputs import limits
+from attribution.training.edits import parse_image_numbers
 from attribution.workspace.workspace import DEMO, Workspace
 
 #: of `rankings build`, where nobody says how many
@@ -226,6 +227,12 @@ def rankings_build(
     windows: Annotated[
         int, whole_option("--windows", 1, limits.MAX_MODELS, "Unrolled: into how many windows an epoch is cut.")
     ] = 3,
+    targets: Annotated[
+        str | None, typer.Option(help="Unrolled: of these validation images alone: 3,7,10-12. All, if not given.")
+    ] = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Unrolled: with the exact curvature, for a few --targets.")
+    ] = False,
     recipe: Recipe = None,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
@@ -243,8 +250,9 @@ def rankings_build(
         name = name or _ranking_name(ws, f"datamodels-{models}")
         provenance = with_progress(scores.build_datamodels, ws, name, models)
     elif method == "unrolled":
-        plan = unrolled.plan(ws, models or UNROLLED_MODELS, epochs, windows)
-        name = name or _ranking_name(ws, f"unrolled-{plan.models}")
+        chosen = None if targets is None else parse_image_numbers(targets, ws.n_val, "validation")
+        plan = unrolled.plan(ws, models or UNROLLED_MODELS, epochs, windows, chosen, exact)
+        name = name or _ranking_name(ws, f"unrolled-{'exact-' * exact}{plan.models}")
         needed = f"{byte_size(plan.memory)} of memory and {byte_size(plan.disk)} on disk"
         say(f"{name}: about {duration(plan.seconds)} here, with {needed}")
         provenance = with_progress(unrolled.build_unrolled, ws, name, plan)

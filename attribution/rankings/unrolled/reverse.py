@@ -7,7 +7,7 @@ step shows each with probability b / n, so that this is the expectation over the
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -30,7 +30,13 @@ class _Window:
 
     total: Tensor
     weights: Tensor
-    steps: int = field(default=0)
+    steps: int = 0
+
+    def add(self, by_gradient: Tensor, weights: Tensor) -> None:
+        """Adds a step, the one before those that it has."""
+        self.total += by_gradient
+        self.weights += weights
+        self.steps += 1
 
 
 def expected_influence(
@@ -40,6 +46,7 @@ def expected_influence(
     windows: tuple[int, ...] = (3,),
     kept: float = KEPT_CURVATURE,
     fast: bool | None = None,
+    exact: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
     """By how much each target's margin would rise with the weight of each training image in the loss, to first order,
@@ -47,29 +54,32 @@ def expected_influence(
     one first. A weight of 1 more is the image twice.
 
     gradients: [K, P], as of `final.margin_gradients`. windows: into how many windows an epoch is cut; the reverse pass
-    is the same for all. kept: as `curvature_rows` takes it. The curvature is Gauss-Newton's, with batch norm's
-    statistics held constant. progress(steps done, steps in all).
+    is the same for all. The curvature is Gauss-Newton's, with batch norm's statistics held constant; kept: as
+    `curvature_rows` takes it. exact: the whole curvature instead, through the statistics; its time grows with the
+    targets, so that it is for a few. progress(steps done, steps in all).
     """
-    recipe, per_epoch = trainer.recipe, trainer.steps_per_epoch(len(trainer.train_labels))
-    network = trainer.untrained(0)
-    n, n_epochs = len(trainer.train_labels), len(trajectory.steps) // per_epoch
+    network, n = trainer.untrained(0), len(trainer.train_labels)
+    per_epoch = trainer.steps_per_epoch(n)
+    n_epochs = len(trajectory.steps) // per_epoch
     result = np.zeros((len(windows), n_epochs, len(gradients), n), np.float32)
-    reverse = _Reverse(trainer, trajectory, gradients)
+    reverse = Reverse(trainer, trajectory, gradients)
     under_way: dict[int, _Window] = {}
     for done, step in enumerate(reversed(trajectory.steps), 1):
         at = step.number % per_epoch
         weights = trajectory.at(len(trajectory.steps) - done).to(trainer.device)
         by_gradient = reverse.momentum_step(step)
         load(network, weights)
-        images = augmentation.augmented_batch(trainer.train_images, step.shown, recipe)
-        hold_norms(network, images)
-        for rows in curvature_rows(network, images, kept, fast):
-            reverse.bar.addmm_(by_gradient @ rows.T, rows)
+        if exact:
+            for target, curved, _ in exact_curvature(trainer, network, step, by_gradient):
+                reverse.bar[target] += curved
+        else:
+            images = augmentation.augmented_batch(trainer.train_images, step.shown, trainer.recipe)
+            hold_norms(network, images)
+            for rows in curvature_rows(network, images, kept, fast):
+                reverse.bar.addmm_(by_gradient @ rows.T, rows)
         for row, count in enumerate(windows):
             window = under_way.setdefault(row, _Window(torch.zeros_like(gradients), torch.zeros_like(weights)))
-            window.total += by_gradient
-            window.weights += weights
-            window.steps += 1
+            window.add(by_gradient, weights)
             if at == 0 or at * count // per_epoch != (at - 1) * count // per_epoch:
                 del under_way[row]
                 epoch = trajectory.steps[-1].epoch - step.epoch
@@ -80,36 +90,24 @@ def expected_influence(
     return result
 
 
-def exact_influence(trainer: Trainer, trajectory: Trajectory, gradients: Tensor) -> np.ndarray:
-    """The derivative of each target's margin by the weight of each training image in the loss, over the steps kept, the
-    images in the order in which they were shown, [K, n_train]: with the exact curvature, through batch norm's
-    statistics of each batch. Its time grows with the targets, so that it is for a few.
-
-    gradients: [K, P], as of `final.margin_gradients`.
-    """
-    network, labels = trainer.untrained(0).train(), _labels(trainer)
-    weights = trained_weights(network)
-    result = np.zeros((len(gradients), len(trainer.train_labels)), np.float64)
-    reverse = _Reverse(trainer, trajectory, gradients)
-    for number in reversed(range(len(trajectory.steps))):
-        step = trajectory.steps[number]
-        load(network, trajectory.at(number).to(trainer.device))
-        by_gradient = reverse.momentum_step(step)
-        images = augmentation.augmented_batch(trainer.train_images, step.shown, trainer.recipe)
-        shares = torch.ones(len(images), device=images.device, dtype=images.dtype, requires_grad=True)
-        losses = trainer.loss(trainer.outputs(network, images), step.shown, labels, "none")
-        slopes = torch.autograd.grad((shares * losses).mean(), weights, create_graph=True)
-        slope = torch.cat([part.reshape(-1) for part in slopes])
-        shown = step.shown[:, augmentation.IMAGE].cpu().numpy()
-        for target, direction in enumerate(by_gradient):
-            last = target + 1 == len(by_gradient)
-            *curved, by_share = torch.autograd.grad(slope @ direction, [*weights, shares], retain_graph=not last)
-            reverse.bar[target] += torch.cat([part.reshape(-1) for part in curved])
-            result[target, shown] += by_share.cpu().numpy()
-    return result
+def exact_curvature(
+    trainer: Trainer, network: nn.Module, step: Step, directions: Tensor
+) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """For each of the `directions` [K, P]: its number, the Hessian of a step's loss times it, [P], and its product with
+    what each image of the batch adds to the gradient, [b]. Batch norm goes by the batch, as in training."""
+    weights = trained_weights(network.train())
+    images = augmentation.augmented_batch(trainer.train_images, step.shown, trainer.recipe)
+    shares = torch.ones(len(images), device=images.device, dtype=images.dtype, requires_grad=True)
+    losses = trainer.loss(trainer.outputs(network, images), step.shown, _labels(trainer), "none")
+    slopes = torch.autograd.grad((shares * losses).mean(), weights, create_graph=True)
+    slope = torch.cat([part.reshape(-1) for part in slopes])
+    for number, direction in enumerate(directions):
+        last = number + 1 == len(directions)
+        *curved, by_share = torch.autograd.grad(slope @ direction, [*weights, shares], retain_graph=not last)
+        yield number, torch.cat([part.reshape(-1) for part in curved]), by_share
 
 
-class _Reverse:
+class Reverse:
     """The state of a reverse pass: derivatives by the weights, `bar`, and by the momentum, each [K, P]."""
 
     def __init__(self, trainer: Trainer, trajectory: Trajectory, gradients: Tensor):

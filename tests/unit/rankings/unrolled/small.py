@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from attribution.rankings.unrolled import reverse, trajectory
 from attribution.training import augmentation, recipes
 from attribution.training.edits import no_edit
 from attribution.training.trainer import Trainer, margins
@@ -76,3 +77,18 @@ def recipe(network=without_norms, **options):
 def relative_error(found, expected) -> float:
     """The largest difference, as a share of the largest value."""
     return float(np.abs(found - expected).max() / np.abs(expected).max())
+
+
+def shown_influence(trainer, kept, gradients) -> np.ndarray:
+    """The derivative of each target's margin by the weight of each training image over the steps kept, with the exact
+    curvature, the images in the order in which they were shown: [K, n_train]."""
+    network, state = trainer.untrained(0), reverse.Reverse(trainer, kept, gradients)
+    result = np.zeros((len(gradients), len(trainer.train_labels)))
+    for number in reversed(range(len(kept.steps))):
+        step = kept.steps[number]
+        trajectory.load(network, kept.at(number))
+        directions = state.momentum_step(step)
+        for target, curved, by_share in reverse.exact_curvature(trainer, network, step, directions):
+            state.bar[target] += curved
+            result[target, step.shown[:, augmentation.IMAGE]] += by_share.numpy()
+    return result

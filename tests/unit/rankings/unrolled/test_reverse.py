@@ -35,7 +35,7 @@ def run(trainer, folder, epochs=3):
 @pytest.mark.parametrize("what", TRAININGS)
 def test_the_exact_influence_is_what_retraining_shows(tmp_path, what):
     trainer = small.WeightedTrainer(small.recipe(**TRAININGS[what]))
-    found = reverse.exact_influence(trainer, *run(trainer, tmp_path))
+    found = small.shown_influence(trainer, *run(trainer, tmp_path))
     for image in (3, 11, 30):
         expected = trainer.slopes(image, SEED)[TARGETS]
         assert np.abs(expected).max() > 1e-4
@@ -48,9 +48,19 @@ def test_the_expected_influence_of_a_linear_network_in_whole_batches_is_exact(tm
     trainer = small.WeightedTrainer(small.recipe(small.linear, batch_size=40, epochs=6, average=average))
     kept, gradients = run(trainer, tmp_path, epochs=6)
     found = reverse.expected_influence(trainer, kept, gradients, (1,), kept=1)[0].sum(0)
-    assert small.relative_error(found, reverse.exact_influence(trainer, kept, gradients)) < 1e-6  # stored as float32
+    assert small.relative_error(found, small.shown_influence(trainer, kept, gradients)) < 1e-6  # stored as float32
     for image in (3, 11):
         assert small.relative_error(found[:, image], trainer.slopes(image, SEED)[TARGETS]) < 1e-6
+
+
+def test_the_exact_curvature_expects_what_a_whole_batch_shows(tmp_path):
+    """A network that is not linear, on all images in each step."""
+    trainer = small.WeightedTrainer(small.recipe(batch_size=40, epochs=5, average=0.5))
+    kept, gradients = run(trainer, tmp_path, epochs=5)
+    found = reverse.expected_influence(trainer, kept, gradients, (1,), exact=True)[0].sum(0)
+    assert small.relative_error(found[:, 11], trainer.slopes(11, SEED)[TARGETS]) < 1e-6
+    rough = reverse.expected_influence(trainer, kept, gradients, (1,))[0].sum(0)
+    assert small.relative_error(rough[:, 11], trainer.slopes(11, SEED)[TARGETS]) > 1e-4  # Gauss-Newton is not exact
 
 
 @pytest.mark.parametrize("network", [small.with_norms, small.without_norms])
@@ -91,7 +101,7 @@ def test_windows_add_up_what_their_steps_would_do_with_any_image(tmp_path):
     kept, gradients = run(trainer, tmp_path, epochs=2)
     found = reverse.expected_influence(trainer, kept, gradients, (1, 2), kept=1)
     assert found.shape == (2, 2, len(TARGETS), 40)
-    state = reverse._Reverse(trainer, kept, gradients)
+    state = reverse.Reverse(trainer, kept, gradients)
     network, by_step = trainer.untrained(0), []
     for number in reversed(range(10)):
         by_step.insert(0, state.momentum_step(kept.steps[number]).clone())
