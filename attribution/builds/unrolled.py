@@ -31,6 +31,7 @@ MEMORY_SHARE = 0.25  # of the machine's memory that derivatives may take
 MIN_TARGETS, MAX_TARGETS = 8, 1000  # that go back together
 STATE = 6  # vectors as long as the weights that a target takes: its derivatives, and what is computed from them
 EXACT_STEPS = 2.0  # training steps that a step back takes with the exact curvature, a target
+ROUGH_GAIN = 1.3  # how many times faster products in bfloat16 have to be to be taken
 OVERHEAD = 2.0  # how much longer a pass takes than its two matrix products, as the demo had it
 MEASURED_SIDE = 1024
 
@@ -38,7 +39,8 @@ MEASURED_SIDE = 1024
 @dataclass(frozen=True)
 class Plan:
     """What a build takes. models, epochs, windows, targets, exact: as asked, with no more epochs than there are; block:
-    targets that go back together; seconds: of this machine, about; memory, disk: bytes."""
+    targets that go back together; rough: whether the large products are computed in bfloat16, as they are where that is
+    faster; seconds: of this machine, about; memory, disk: bytes."""
 
     models: int
     epochs: int
@@ -46,6 +48,7 @@ class Plan:
     targets: tuple[int, ...]
     exact: bool
     block: int
+    rough: bool
     seconds: float
     memory: int
     disk: int
@@ -86,7 +89,9 @@ def plan(
     training = workspace.manifest["parts"].get("base", {}).get("seconds") or DEFAULT_SECONDS
     rows = recipe.batch_size * (len(workspace.classes) - 1)
     products = 2 * size * len(targets) * epochs * (2 * rows * per_epoch + windows * workspace.n_train)
-    each_model = training + OVERHEAD * products / _products_per_second()
+    per_second = {name: _products_per_second(name) for name in ("float32", "bfloat16")}
+    rough = not exact and per_second["bfloat16"] > ROUGH_GAIN * per_second["float32"]
+    each_model = training + OVERHEAD * products / per_second["bfloat16" if rough else "float32"]
     if exact:
         each_model = training * (1 + EXACT_STEPS * len(targets) * epochs / recipe.epochs)
     return Plan(
@@ -96,6 +101,7 @@ def plan(
         targets,
         exact,
         block,
+        rough,
         models * each_model,
         block * each + 2 * workspace.train_images.size * 4,
         kept + 4 * models * len(targets) * workspace.n_train,
@@ -123,13 +129,14 @@ def _parameters(workspace: Workspace, recipe: Recipe) -> int:
     return sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
 
 
-def _products_per_second() -> float:
-    """Floating-point operations a second of a matrix product in float32 here."""
+def _products_per_second(precision: str) -> float:
+    """Floating-point operations a second of a matrix product here."""
     import torch
 
     from attribution.training.trainer import best_device
 
-    one, seconds = torch.ones(MEASURED_SIDE, MEASURED_SIDE, device=best_device()), []
+    seconds = []
+    one = torch.ones(MEASURED_SIDE, MEASURED_SIDE, device=best_device(), dtype=getattr(torch, precision))
     for _ in range(5):  # the first is slower, and so is any that is interrupted
         start = time.perf_counter()
         (one @ one).sum().item()
@@ -161,7 +168,7 @@ def build_unrolled(workspace: Workspace, name: str, plan: Plan, progress: Progre
             "models": plan.models,
             "epochs": plan.epochs,
             "windows": plan.windows,
-            "precision": "float32, where the recipe trains in bfloat16",
+            "precision": "float32, where the recipe trains in bfloat16" + "; large products in bfloat16" * plan.rough,
             "made_for": ranking_origin(workspace, seeds),
             "seconds": round(seconds, 1),
             **command_provenance(_command(workspace, plan)),
@@ -228,7 +235,9 @@ def _under(progress: Progress, text: str):
 
 
 def _score_file(folder: Path, recipe: Recipe, plan: Plan, seed: int, start: int) -> Path:
-    asked = repr((recipe.hash, plan.epochs, plan.windows, plan.exact, plan.targets[start : start + plan.block]))
+    asked = repr(
+        (recipe.hash, plan.epochs, plan.windows, plan.exact, plan.rough, plan.targets[start : start + plan.block])
+    )
     return folder / f"{hashlib.sha256(asked.encode()).hexdigest()[:16]}-{seed}.npz"
 
 

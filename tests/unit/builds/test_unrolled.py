@@ -22,7 +22,7 @@ def quiet(*at):
 
 
 def test_it_is_the_mean_over_trainings_and_stored_like_any_other(ws, tmp_path):
-    plan = replace(unrolled.plan(ws, 2, 2, 3), block=5)
+    plan = replace(unrolled.plan(ws, 2, 2, 3), block=5, rough=False)
     assert plan.windows == 1 and plan.epochs == 2 and plan.seconds > 0 and plan.memory > 0 and plan.disk > 0
     said = []
     made = unrolled.build_unrolled(ws, "unrolled-2", plan, lambda *at: said.append(at))

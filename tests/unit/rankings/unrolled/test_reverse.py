@@ -94,6 +94,15 @@ def test_curvature_rows_are_the_gauss_newton_matrix(network, monkeypatch):
     assert 0 < (fewer @ vector).norm() <= (rows @ vector).norm()  # what is left out has no negative curvature
 
 
+def test_rough_products_are_nearly_the_same(tmp_path):
+    trainer = small.WeightedTrainer(small.recipe(small.with_norms))
+    kept, gradients = run(trainer, tmp_path, epochs=2)
+    found, rough = (
+        reverse.expected_influence(trainer, kept, gradients, products=products) for products in (None, torch.bfloat16)
+    )
+    assert 1e-5 < small.relative_error(rough, found) < 0.01
+
+
 def test_windows_add_up_what_their_steps_would_do_with_any_image(tmp_path):
     """The formula written out step by step: Gauss-Newton, and the gradients of all images in the epoch's views at the
     mean weights of each half of an epoch."""
