@@ -144,9 +144,10 @@ def _products_per_second(precision: str) -> float:
     return 2 * MEASURED_SIDE**3 / min(seconds)
 
 
-def build_unrolled(workspace: Workspace, name: str, plan: Plan, progress: Progress) -> dict:
-    """Unrolled over `plan.models` fresh trainings in float32, saved as the ranking `name`; returns its provenance. It
-    goes on at the training and the targets where it was stopped. Raises UserError where the name is taken."""
+def build_unrolled(workspace: Workspace, name: str, plan: Plan, progress: Progress, compact: bool = False) -> dict:
+    """Unrolled over `plan.models` fresh trainings in float32, saved as the ranking `name`; returns its provenance.
+    compact: a score is kept as a byte, see `importing.import_ranking`. It goes on at the training and the targets where
+    it was stopped. Raises UserError where the name is taken."""
     importing.check_part_name(workspace, name)
     recipe, folder = workspace.get_recipe(), scratch_folder(workspace, "unrolled")
     seeds = [FIRST_SEED + number for number in range(plan.models)]
@@ -161,6 +162,7 @@ def build_unrolled(workspace: Workspace, name: str, plan: Plan, progress: Progre
         ),
         name,
         force=True,
+        compact=compact,
         progress=progress,
         provenance={
             "about": f"{plan.models} model{'s' * (plan.models > 1)} · last {plan.epochs} of {recipe.epochs} epochs"
@@ -171,18 +173,18 @@ def build_unrolled(workspace: Workspace, name: str, plan: Plan, progress: Progre
             "precision": "float32, where the recipe trains in bfloat16" + "; large products in bfloat16" * plan.rough,
             "made_for": ranking_origin(workspace, seeds),
             "seconds": round(seconds, 1),
-            **command_provenance(_command(workspace, plan)),
+            **command_provenance(_command(workspace, plan, compact)),
         },
     )
     shutil.rmtree(folder, ignore_errors=True)
     return provenance
 
 
-def _command(workspace: Workspace, plan: Plan) -> str:
+def _command(workspace: Workspace, plan: Plan, compact: bool) -> str:
     words = f"rankings build unrolled --models {plan.models} --epochs {plan.epochs} --windows {plan.windows}"
     if len(plan.targets) < workspace.n_val:
         words += f" --targets {','.join(map(str, plan.targets))}"
-    return f"{words}{' --exact' * plan.exact}{of_model(workspace)}"
+    return f"{words}{' --exact' * plan.exact}{' --compact' * compact}{of_model(workspace)}"
 
 
 def _compute_scores(workspace, plan, seeds, folder, progress) -> float:

@@ -2,6 +2,7 @@
 export-study, demo export-retrainings."""
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -233,6 +234,9 @@ def rankings_build(
     exact: Annotated[
         bool, typer.Option("--exact", help="Unrolled: with the exact curvature, for a few --targets.")
     ] = False,
+    compact: Annotated[
+        bool, typer.Option("--compact", help="Unrolled: keep a score as a byte: a quarter of the size, less precise.")
+    ] = False,
     recipe: Recipe = None,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
@@ -255,7 +259,7 @@ def rankings_build(
         name = name or _ranking_name(ws, f"unrolled-{'exact-' * exact}{plan.models}")
         needed = f"{byte_size(plan.memory)} of memory and {byte_size(plan.disk)} on disk"
         say(f"{name}: about {duration(plan.seconds)} here, with {needed}")
-        provenance = with_progress(unrolled.build_unrolled, ws, name, plan)
+        provenance = with_progress(partial(unrolled.build_unrolled, compact=compact), ws, name, plan)
     else:
         raise UserError(
             f"method {method!r} is not known; say trak, datamodels or unrolled (similarity rankings are computed when "

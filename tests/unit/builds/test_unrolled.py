@@ -45,6 +45,20 @@ def test_it_is_the_mean_over_trainings_and_stored_like_any_other(ws, tmp_path):
     assert np.abs(scores - expected).max() < 1e-4 * np.abs(expected).max()
 
 
+def test_compact_scores_are_bytes(ws):
+    plan = unrolled.plan(ws, 1, 1, 1)
+    for name, compact in (("whole", False), ("bytes", True)):
+        made = unrolled.build_unrolled(ws, name, plan, quiet, compact)
+    assert made["command"].endswith("--compact")
+    whole, rounded = (Workspace.open(ws.path).ranking(name) for name in ("whole", "bytes"))
+    assert np.load(rounded.folder / "scores.npy").dtype == np.int8 and rounded.complete
+    for target in range(12):
+        scores, found = whole.scores(target), rounded.scores(target)
+        assert found.dtype == np.float32 and np.abs(found - scores).max() < 0.51 / 127 * np.abs(scores).max()
+        assert np.abs(rounded.image_scores(5)[target] - found[5]) < 1e-6
+        assert whole.top(target, 1).ids == rounded.top(target, 1).ids or np.ptp(found) < np.ptp(scores)
+
+
 def test_it_goes_on_where_it_was_stopped(ws, monkeypatch):
     plan, once, calls = replace(unrolled.plan(ws, 2, 1, 1), block=7), reverse.expected_influence, []
 
