@@ -85,8 +85,8 @@ def import_ranking(
 
     dense: keep every score (LDS needs that) rather than the first k at each end; None: where they are few enough.
     compact: of scores that are all there and finite, every one is kept as a byte, rounded to a 127th of its target's
-    largest. provenance: what the caller adds to it. progress(text, done, total). A ranking of that name is replaced once
-    the new one is whole and has passed; broken off before, nothing has changed.
+    largest. provenance: what the caller adds to it. progress(text, done, total). A ranking of that name is replaced
+    once the new one is whole and has passed; broken off before, nothing has changed.
 
     Raises UserError for a name that cannot be had, whatever the format refuses while it is read, and, without `force`,
     for a ranking that does not pass the alignment check; what only its second part is against stays, with a warning.
