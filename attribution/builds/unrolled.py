@@ -5,7 +5,6 @@ folder until the ranking is whole.
 """
 
 import hashlib
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -176,7 +175,9 @@ def build_unrolled(workspace: Workspace, name: str, plan: Plan, progress: Progre
             **command_provenance(_command(workspace, plan, compact)),
         },
     )
-    shutil.rmtree(folder, ignore_errors=True)
+    for seed in seeds:  # what another build has left there to go on from stays
+        for start in range(0, len(plan.targets), plan.block):
+            _score_file(folder, recipe, plan, seed, start).unlink(missing_ok=True)
     return provenance
 
 
@@ -194,7 +195,7 @@ def _compute_scores(workspace, plan, seeds, folder, progress) -> float:
     from attribution.rankings.unrolled import trajectory
     from attribution.training.trainer import Trainer
 
-    threads = torch.get_num_threads()  # of the passes; a training takes its recipe's, which decide its result
+    threads = torch.get_num_threads()  # of the passes; a training takes its recipe's
     recipe = workspace.get_recipe()
     trainer = Trainer(workspace, recipe, precision=torch.float32)
     seconds = 0.0
@@ -205,15 +206,13 @@ def _compute_scores(workspace, plan, seeds, folder, progress) -> float:
             file, block = _score_file(folder, recipe, plan, seed, start), plan.targets[start : start + plan.block]
             watch = Stopwatch(trainer.device.type)
             if not file.exists() and kept is None:
-                torch.set_num_threads(recipe.threads)
                 on_epoch = _under(progress, f"{text}: epochs")
                 kept = trajectory.record(trainer, seed, plan.epochs, weights, on_epoch)
-            torch.set_num_threads(threads)
             of = f", targets {block[0]:,} to {block[-1]:,}" if plan.block < len(plan.targets) else ""
             on_step = _under(progress, f"{text}{of}: steps back")
 
             def compute(kept=kept, block=block, watch=watch, on_step=on_step):
-                scores = _block_scores(trainer, kept, plan, block, on_step)
+                scores = _block_scores(trainer, kept, plan, block, threads, on_step)
                 return {"scores": scores, "seconds": np.float64(watch.seconds)}
 
             seconds += float(cached_npz(file, compute)["seconds"])
@@ -221,14 +220,21 @@ def _compute_scores(workspace, plan, seeds, folder, progress) -> float:
     return seconds
 
 
-def _block_scores(trainer, kept, plan, block, on_step) -> np.ndarray:
+def _block_scores(trainer, kept, plan, block, threads, on_step) -> np.ndarray:
     """Scores float32 [len(block), n_train] of some targets by one training."""
     import torch
 
     from attribution.rankings.unrolled import final, reverse
 
-    gradients = final.margin_gradients(trainer, kept.network, torch.tensor(block))
-    by_epoch = reverse.expected_influence(trainer, kept, gradients, (plan.windows,), exact=plan.exact, progress=on_step)
+    products = torch.bfloat16 if plan.rough else None
+    torch.set_num_threads(threads)
+    try:
+        gradients = final.margin_gradients(trainer, kept.network, torch.tensor(block))
+        by_epoch = reverse.expected_influence(
+            trainer, kept, gradients, (plan.windows,), exact=plan.exact, products=products, progress=on_step
+        )
+    finally:
+        torch.set_num_threads(trainer.recipe.threads)  # which decide what a training comes to, bit for bit
     return by_epoch[0].sum(0)
 
 
