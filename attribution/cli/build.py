@@ -2,6 +2,7 @@
 export-study, demo export-retrainings."""
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -21,9 +22,14 @@ from attribution.cli import (
     with_progress,
 )
 from attribution.errors import UserError
-from attribution.export.numbers import duration, number, percent
+from attribution.export.numbers import byte_size, duration, number, percent
 from attribution.inputs import limits
+from attribution.training.edits import parse_image_numbers
 from attribution.workspace.workspace import DEMO, Workspace
+
+#: of `rankings build`, where nobody says how many
+DATAMODELS_MODELS = 500
+UNROLLED_MODELS = 3
 
 
 def demo_build(
@@ -204,29 +210,60 @@ def _ranking_name(ws: Workspace, name: str) -> str:
 
 
 def rankings_build(
-    method: Annotated[str, typer.Argument(help="trak or datamodels")],
+    method: Annotated[str, typer.Argument(help="trak, datamodels or unrolled")],
     name: Annotated[str | None, typer.Option(help="What to call it.")] = None,
     models: Annotated[
-        int, whole_option("--models", 1, limits.MAX_MODELS, "Datamodels: half-models to train and fit on.")
-    ] = 500,
+        int | None,
+        whole_option(
+            "--models",
+            1,
+            limits.MAX_MODELS,
+            f"Datamodels: half-models to train and fit on, {DATAMODELS_MODELS} if not given. Unrolled: trainings to go "
+            f"back through, {UNROLLED_MODELS} if not given.",
+        ),
+    ] = None,
     dim: Annotated[int, whole_option("--dim", 1, limits.MAX_DIM, "TRAK: dimensions of the projection.")] = 512,
+    epochs: Annotated[
+        int, whole_option("--epochs", 1, limits.MAX_MODELS, "Unrolled: the last epochs, which it goes back through.")
+    ] = 2,
+    windows: Annotated[
+        int, whole_option("--windows", 1, limits.MAX_MODELS, "Unrolled: into how many windows an epoch is cut.")
+    ] = 3,
+    targets: Annotated[
+        str | None, typer.Option(help="Unrolled: of these validation images alone: 3,7,10-12. All, if not given.")
+    ] = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Unrolled: with the exact curvature, for a few --targets.")
+    ] = False,
+    compact: Annotated[
+        bool, typer.Option("--compact", help="Unrolled: keep a score as a byte: a quarter of the size, less precise.")
+    ] = False,
     recipe: Recipe = None,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
-    """Compute TRAK (on the base models) or Datamodels for a workspace. Trainings that were done are not repeated."""
+    """Compute TRAK (on the base models), Datamodels or Unrolled for a workspace. Trainings that were done are not
+    repeated."""
     ws = ws.with_model(recipe or ws.model)
-    from attribution.builds import scores
+    from attribution.builds import scores, unrolled
 
     if method == "trak":
         name = name or _ranking_name(ws, "trak")
         provenance = with_progress(scores.build_trak, ws, name, dim)
     elif method == "datamodels":
+        models = models or DATAMODELS_MODELS
         name = name or _ranking_name(ws, f"datamodels-{models}")
         provenance = with_progress(scores.build_datamodels, ws, name, models)
+    elif method == "unrolled":
+        chosen = None if targets is None else parse_image_numbers(targets, ws.n_val, "validation")
+        plan = unrolled.plan(ws, models or UNROLLED_MODELS, epochs, windows, chosen, exact)
+        name = name or _ranking_name(ws, f"unrolled-{'exact-' * exact}{plan.models}")
+        needed = f"{byte_size(plan.memory)} of memory and {byte_size(plan.disk)} on disk"
+        say(f"{name}: about {duration(plan.seconds)} here, with {needed}")
+        provenance = with_progress(partial(unrolled.build_unrolled, compact=compact), ws, name, plan)
     else:
         raise UserError(
-            f"method {method!r} is not known; say trak or datamodels (similarity rankings are computed when asked, "
-            "from the features)"
+            f"method {method!r} is not known; say trak, datamodels or unrolled (similarity rankings are computed when "
+            "asked, from the features)"
         )
     print_answer(as_json, {"workspace": ws.name, "ranking": name, **provenance}, f"{name}: {provenance['about']}")

@@ -19,6 +19,7 @@ METHOD_STYLES = {
     "influence": ("#8A5CE6", "solid"),  # to be seen on light and dark ground
     "trak": ("#C98500", "longdash"),
     "datamodels": ("#008F68", "dashdot"),
+    "unrolled": ("#7A5195", "dash"),
     "random": ("#808080", "dot"),
 }
 #: Rankings that have a dash of their own, to be told from others of their method.

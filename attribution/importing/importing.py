@@ -24,6 +24,7 @@ from attribution.metrics.precision import precision_of
 from attribution.rankings import live_names
 from attribution.rankings.base import top_k
 from attribution.rankings.similarity import METHODS
+from attribution.rankings.stored import to_bytes
 
 if TYPE_CHECKING:
     from attribution.workspace.workspace import Workspace
@@ -76,14 +77,16 @@ def import_ranking(
     provenance: dict | None = None,
     force: bool = False,
     dense: bool | None = None,
+    compact: bool = False,
     k: int = STORED_K,
     progress: Callable | None = None,
 ) -> dict:
     """Writes a foreign ranking into the workspace as `name` and returns its provenance, `alignment` included.
 
     dense: keep every score (LDS needs that) rather than the first k at each end; None: where they are few enough.
-    provenance: what the caller adds to it. progress(text, done, total). A ranking of that name is replaced once the new
-    one is whole and has passed; broken off before, nothing has changed.
+    compact: of scores that are all there and finite, every one is kept as a byte, rounded to a 127th of its target's
+    largest. provenance: what the caller adds to it. progress(text, done, total). A ranking of that name is replaced
+    once the new one is whole and has passed; broken off before, nothing has changed.
 
     Raises UserError for a name that cannot be had, whatever the format refuses while it is read, and, without `force`,
     for a ranking that does not pass the alignment check; what only its second part is against stays, with a warning.
@@ -91,12 +94,22 @@ def import_ranking(
     check_part_name(workspace, name)
     start = time.perf_counter()
     if dense is None:
-        dense = incoming.read_scores is not None and 4 * workspace.n_val * workspace.n_train <= MAX_DENSE_BYTES
+        dense = (
+            compact or incoming.read_scores is not None and 4 * workspace.n_val * workspace.n_train <= MAX_DENSE_BYTES
+        )
     if dense and incoming.read_scores is None:
         raise UserError("this format has no more than each target's first images; import it without --dense")
     part = f"rankings/{name}"
     with staged_folder(workspace.new_folder(part)) as folder:
-        write = _write_dense if dense else _write_both_ends if incoming.read_scores else _write_lists
+        write = (
+            _write_compact
+            if compact
+            else _write_dense
+            if dense
+            else _write_both_ends
+            if incoming.read_scores
+            else _write_lists
+        )
         ends = write(folder, workspace, incoming, k, progress or (lambda *at: None))
         alignment = compute_alignment(
             ends[0], incoming.targets, workspace.train_labels, workspace.val_labels, ends[1] if len(ends) > 1 else None
@@ -246,15 +259,33 @@ def _write_dense(folder, workspace, incoming, k, progress) -> list[np.ndarray]:
     if len(incoming.targets) < workspace.n_val:
         scores[:] = np.nan
         write_array(folder / "targets.npy", np.sort(incoming.targets))
-    ends = [[], []]
+    ends = []
     for targets, rows in _read_blocks(workspace, incoming, progress):
         scores[targets] = rows
-        for row in rows:
-            for end, sign in zip(ends, (1, -1)):
-                best = int(np.nan_to_num(sign * row, nan=-np.inf).argmax())
-                end.append(best if sign * row[best] > (0 if incoming.zero_is_none else -np.inf) else -1)
+        ends += [_first_images(row, incoming) for row in rows]
     scores.flush()
-    return [np.array(end, np.int64) for end in ends[: 1 + incoming.signed]]
+    return list(np.array(ends, np.int64).T[: 1 + incoming.signed])
+
+
+def _first_images(row: np.ndarray, incoming: ForeignRanking) -> tuple[int, int]:
+    """The first training image of the helpful and of the harmful end; -1 where there is none."""
+    best = [int(np.nan_to_num(sign * row, nan=-np.inf).argmax()) for sign in (1, -1)]
+    least = 0 if incoming.zero_is_none else -np.inf
+    return tuple(at if sign * row[at] > least else -1 for at, sign in zip(best, (1, -1)))
+
+
+def _write_compact(folder, workspace, incoming, k, progress) -> list[np.ndarray]:
+    """Every score as a byte, see `to_bytes`; returns as `_write_dense`."""
+    scores = open_memmap(folder / "scores.npy", "w+", np.int8, (workspace.n_val, workspace.n_train))
+    scales, ends = np.ones(workspace.n_val, np.float32), []
+    if len(incoming.targets) < workspace.n_val:
+        write_array(folder / "targets.npy", np.sort(incoming.targets))
+    for targets, rows in _read_blocks(workspace, incoming, progress):
+        scores[targets], scales[targets] = to_bytes(rows)
+        ends += [_first_images(row, incoming) for row in rows]
+    scores.flush()
+    write_array(folder / "scales.npy", scales)
+    return list(np.array(ends, np.int64).T[: 1 + incoming.signed])
 
 
 def _write_both_ends(folder, workspace, incoming, k, progress) -> list[np.ndarray]:

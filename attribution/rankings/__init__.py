@@ -21,7 +21,7 @@ LIVE = ("similarity", "influence", "own")
 #: candidates that a ranking's name may end with, after "@"; see `candidates`
 NAMED_CANDIDATES = ("true", "pair", "all")
 #: what a page opens with: the first ranking of each of these methods
-DEFAULT_METHODS = ("ESVM", "L2", "TRAK", "Datamodels", "Random")
+DEFAULT_METHODS = ("ESVM", "L2", "TRAK", "Datamodels", "Unrolled", "Random")
 #: features of a training image beyond which an exemplar SVM takes seconds a target: pixels of colour images, mostly
 MAX_LIVE_DIM = 1024
 

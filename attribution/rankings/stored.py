@@ -19,7 +19,8 @@ class StoredRanking(Ranking):
     """A ranking in `rankings/<name>/`, target-major, so that reading a target is a contiguous read.
 
     The scores are in one of three forms:
-    - dense: `scores.npy`, float16, float32 or float64 [n_val, n_train], NaN where nothing was scored;
+    - dense: `scores.npy`, float16, float32 or float64 [n_val, n_train], NaN where nothing was scored; or int8 of that
+      shape, and `scales.npy`, float32 [n_val], what 1 stands for in each target's row;
     - sparse: `data.npy`, `columns.npy` and `starts.npy`, a CSR matrix, with or without `tail.npy` (see `top`);
     - the first K alone: `ids.npy`, int32 [n_val, ends, K], best first, padded with -1, for one end or two (helpful,
       harmful), and perhaps their scores, `values.npy`, float32 or float64 of that shape.
@@ -60,10 +61,11 @@ class StoredRanking(Ranking):
     @cached_property
     def _arrays(self) -> dict[str, np.ndarray]:
         n, n_val = self.workspace.n_train, self.workspace.n_val
-        rows = {"scores": n_val, "tail": n_val, "ids": n_val, "values": n_val, "starts": n_val + 1}
+        rows = {"scores": n_val, "scales": n_val, "tail": n_val, "ids": n_val, "values": n_val, "starts": n_val + 1}
         arrays = {file.stem: read_array(file, rows.get(file.stem)) for file in self.folder.glob("*.npy")}
         if "scores" in arrays:
             fits = arrays["scores"].shape[1:] == (n,)
+            fits = fits and ("scales" in arrays) == (arrays["scores"].dtype == np.int8)
         elif "ids" in arrays:
             fits = arrays["ids"].ndim == 3 and arrays["ids"].shape[1] == 1 + self.signed
             fits = fits and arrays.get("values", arrays["ids"]).shape == arrays["ids"].shape
@@ -89,7 +91,8 @@ class StoredRanking(Ranking):
         """
         arrays = self._arrays
         if "scores" in arrays:
-            return np.asarray(arrays["scores"][target], self._precision("scores"))
+            row = np.asarray(arrays["scores"][target], self._precision("scores"))
+            return row * arrays["scales"][target] if "scales" in arrays else row
         if "ids" in arrays:
             raise UserError(
                 f"{self.name} keeps its first {arrays['ids'].shape[2]} training images for each target, "
@@ -108,6 +111,7 @@ class StoredRanking(Ranking):
         column = np.full(self.workspace.n_val, np.nan, self._precision(stored))
         if "scores" in arrays:
             column[self.targets] = arrays["scores"][self.targets, image]
+            column *= arrays.get("scales", 1)
         elif "ids" in arrays:
             if "values" not in arrays:
                 return None
@@ -157,3 +161,11 @@ class StoredRanking(Ranking):
         if "values" in self._arrays:
             scores = np.asarray(self._arrays["values"][target, side][chosen], self._precision("values"))
         return RankedImages(ids[chosen], scores)
+
+
+def to_bytes(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Finite scores [targets, n_train] as int8 of that shape and float32 [targets], what 1 stands for in each row: a
+    127th of its largest."""
+    scales = (np.abs(scores).max(axis=1) / 127).astype(np.float32)
+    scales[scales == 0] = 1
+    return np.rint(scores / scales[:, None]).astype(np.int8), scales

@@ -8,6 +8,7 @@ library version and thread count the same (data, recipe, edit, seed) gives the s
 import os
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,7 @@ from attribution.training.recipes import Recipe
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it matrix products on CUDA are not repeatable
 LIBRARY = f"torch {torch.__version__}"
 PREDICT_BATCH = 500
+NORM_IMAGES = 2048  # that batch norm's statistics of averaged weights are taken over
 PREPARE_BLOCK = 1000  # images prepared at a time
 MAX_MEASURED_PIXELS = 500_000  # pixels that a recipe measures, in images taken evenly from all
 
@@ -43,19 +45,41 @@ class TrainingOutcome:
     library: str = LIBRARY
 
 
+@dataclass(frozen=True)
+class Step:
+    """A step of a training, as it is taken.
+
+    number    of the step, from 0
+    epoch     it is in, from 0
+    rate      the learning rate
+    views     int64 [n_kept, 6], of all images of the epoch, in its order: rows of an `AugmentationPlan`
+    shown     those of the step's batch, int64 [b, 6]
+    averaged  whether the weights after it are part of the mean
+    """
+
+    number: int
+    epoch: int
+    rate: float
+    views: torch.Tensor
+    shown: torch.Tensor
+    averaged: bool
+
+
 class Trainer:
     """Trains one data set under one recipe, as often as asked. Holds the images on the device, two bytes a value.
 
     workspace: a workspace, whose images are compared with those it was created with, or anything with its train_images
-    and val_images (uint8), train_labels, val_labels, classes. Raises UserError where the images have changed.
+    and val_images (uint8), train_labels, val_labels, classes. precision: what it computes in; results are of bfloat16,
+    mixed with float32, and whoever differentiates through a training takes float32 or float64 throughout. Raises
+    UserError where the images have changed.
     """
 
-    def __init__(self, workspace, recipe: Recipe, device: str | None = None):
+    def __init__(self, workspace, recipe: Recipe, device: str | None = None, precision: torch.dtype = torch.bfloat16):
         if not isinstance(recipe, Recipe):
             raise UserError(
                 f"this works with built-in recipes alone, and {recipe.name} is your own; say another with --recipe"
             )
-        self.recipe = recipe
+        self.recipe, self.precision = recipe, precision
         self.device = torch.device(device or best_device())
         self.device_kind = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
         if self.device.type == "cpu":
@@ -72,15 +96,16 @@ class Trainer:
         self.val_images = self.prepare(workspace.val_images)
 
     def prepare(self, images) -> torch.Tensor:
-        """uint8 [n, H, W] or [n, H, W, 3] -> normalised bfloat16 [n, channels, H, W], channels last, on the device."""
+        """uint8 [n, H, W] or [n, H, W, 3] -> normalised [n, channels, H, W] in the trainer's precision, channels last,
+        on the device."""
         n, height, width, channels = (*images.shape, 1)[:4]
         prepared = torch.empty(
-            (n, channels, height, width), dtype=torch.bfloat16, device=self.device, memory_format=torch.channels_last
+            (n, channels, height, width), dtype=self.precision, device=self.device, memory_format=torch.channels_last
         )
         for start in range(0, n, PREPARE_BLOCK):
             block = torch.as_tensor(np.array(images[start : start + PREPARE_BLOCK]), dtype=torch.float32)
             block = block.reshape(-1, height, width, channels).permute(0, 3, 1, 2)
-            prepared[start : start + PREPARE_BLOCK] = ((block / 255 - self.mean) / self.std).to(torch.bfloat16)
+            prepared[start : start + PREPARE_BLOCK] = ((block / 255 - self.mean) / self.std).to(self.precision)
         return prepared
 
     def run(
@@ -96,14 +121,37 @@ class Trainer:
         predictions = self._predict(network)
         return TrainingOutcome(*predictions, time.perf_counter() - start, network, self.device_kind)
 
-    def train(self, edit: Edit, seed: int, on_epoch: Callable[[int, int], None] | None = None) -> nn.Module:
-        """The trained network, in evaluation mode. Raises UserError as `run` does."""
+    def train(
+        self,
+        edit: Edit,
+        seed: int,
+        on_epoch: Callable[[int, int], None] | None = None,
+        on_step: Callable[[Step, list[torch.Tensor]], None] | None = None,
+    ) -> nn.Module:
+        """The trained network, in evaluation mode. on_step(step, weights) is called before each step is taken, with the
+        weights that it will change in place. Raises UserError as `run` does."""
         network = self.untrained(seed).train()
         weights = [weight for weight in network.parameters() if weight.requires_grad]
-        self._descend(network, weights, edit, seed, on_epoch)
+        self._descend(network, weights, edit, seed, on_epoch, on_step)
         return self._finish(network, edit)
 
-    def _descend(self, network, weights, edit, seed, on_epoch):
+    def steps_per_epoch(self, n_kept: int) -> int:
+        """How many steps an epoch over so many images has."""
+        return max(1, n_kept // self.recipe.batch_size)
+
+    def loss(
+        self, logits: torch.Tensor, shown: torch.Tensor, labels: torch.Tensor, reduction: str = "mean"
+    ) -> torch.Tensor:
+        """The loss of a batch: logits [b, classes] of the views `shown`, int64 [b, 6]; labels int64 [n_train].
+        reduction: "mean", a scalar; or "none", of each image, [b]."""
+        return functional.cross_entropy(
+            logits,
+            labels[shown[:, augmentation.IMAGE]],
+            label_smoothing=self.recipe.label_smoothing,
+            reduction=reduction,
+        )
+
+    def _descend(self, network, weights, edit, seed, on_epoch, on_step):
         """Trains `weights`, those of `network`, in place."""
         recipe, n = self.recipe, len(self.train_labels)
         keep, labels = self._apply_edit(edit)
@@ -119,7 +167,7 @@ class Trainer:
             weight_decay=recipe.weight_decay,
         )
         plan = augmentation.AugmentationPlan(recipe, n, *self.train_images.shape[2:], seed)
-        per_epoch = max(1, len(keep) // recipe.batch_size)
+        per_epoch = self.steps_per_epoch(len(keep))
         steps, step, mean = recipe.epochs * per_epoch, 0, _WeightMean()
         for epoch in range(recipe.epochs):
             rows = plan.epoch(epoch)
@@ -127,19 +175,18 @@ class Trainer:
             # an incomplete last batch is left out: batch norm over a few images is noise that drowns the edit's effect
             for start in range(0, per_epoch * recipe.batch_size, recipe.batch_size):
                 shown = rows[start : start + recipe.batch_size]
-                optimiser.param_groups[0]["lr"] = recipe.learning_rate * triangular_schedule(
-                    (step + 0.5) / steps, recipe.peak
-                )
-                with self._mixed():
-                    logits = network(augmentation.augmented_batch(self.train_images, shown, recipe))
-                loss = functional.cross_entropy(
-                    logits.float(), labels[shown[:, augmentation.IMAGE]], label_smoothing=recipe.label_smoothing
-                )
+                rate = recipe.learning_rate * triangular_schedule((step + 0.5) / steps, recipe.peak)
+                optimiser.param_groups[0]["lr"] = rate
+                averaged = step + 1 > steps * (1 - recipe.average)
+                if on_step:
+                    on_step(Step(step, epoch, rate, rows, shown, averaged), weights)
+                logits = self.outputs(network, augmentation.augmented_batch(self.train_images, shown, recipe))
+                loss = self.loss(logits, shown, labels)
                 optimiser.zero_grad()
                 loss.backward()
                 optimiser.step()
                 step += 1
-                if step > steps * (1 - recipe.average):
+                if averaged:
                     mean.add(weights)
             if on_epoch:
                 on_epoch(epoch + 1, recipe.epochs)
@@ -155,7 +202,7 @@ class Trainer:
         """In evaluation mode; batch norm's running statistics belong to the last weights, not to averaged ones."""
         if self.recipe.average:
             keep, _ = self._apply_edit(edit)
-            self._refresh_norms(network, self.train_images[keep[:2048].to(self.device)])
+            self.refresh_norms(network, self.norm_images(keep))
         return network.eval()
 
     def untrained(self, seed: int) -> nn.Module:
@@ -166,13 +213,26 @@ class Trainer:
         if self.recipe.measure:
             stride = 1 + self.train_images[:, 0].numel() // MAX_MEASURED_PIXELS
             self.recipe.measure(network, self.train_images[::stride].float().cpu())
-        return network.to(self.device, memory_format=torch.channels_last)
+        kind = torch.float64 if self.precision is torch.float64 else torch.float32
+        return network.to(self.device, kind, memory_format=torch.channels_last)
+
+    def outputs(self, network: nn.Module, images: torch.Tensor) -> torch.Tensor:
+        """A network's logits of prepared images, float32, or float64 where that is the trainer's precision."""
+        with self._mixed():
+            logits = network(images)
+        return logits.float() if self.precision is torch.bfloat16 else logits
 
     def _mixed(self):
-        return torch.autocast(self.device.type, torch.bfloat16)
+        return torch.autocast(self.device.type, torch.bfloat16) if self.precision is torch.bfloat16 else nullcontext()
+
+    def norm_images(self, keep: torch.Tensor) -> torch.Tensor:
+        """The images that batch norm's statistics of averaged weights are taken over: the first of those kept."""
+        return self.train_images[keep[:NORM_IMAGES].to(self.device)]
 
     @torch.no_grad()
-    def _refresh_norms(self, network, images):
+    def refresh_norms(self, network: nn.Module, images: torch.Tensor) -> None:
+        """Sets batch norm's running statistics of a network in training mode to their mean over the batches of
+        prepared images."""
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.reset_running_stats()
@@ -194,15 +254,12 @@ class Trainer:
 
     @torch.no_grad()
     def logits(self, network: nn.Module, images: torch.Tensor) -> torch.Tensor:
-        """Logits averaged over the recipe's views of each image, float32 [n, classes], on the CPU. Raises UserError
-        where they are no numbers, as of a training that diverged."""
-        with self._mixed():
-            parts = [
-                torch.stack([network(view).float() for view in augmentation.prediction_views(batch, self.recipe)]).mean(
-                    0
-                )
-                for batch in images.split(PREDICT_BATCH)
-            ]
+        """Logits averaged over the recipe's views of each image, as of `outputs`, [n, classes], on the CPU. Raises
+        UserError where they are no numbers, as of a training that diverged."""
+        parts = []
+        for batch in images.split(PREDICT_BATCH):
+            views = augmentation.prediction_views(batch, self.recipe)
+            parts.append(torch.stack([self.outputs(network, view) for view in views]).mean(0))
         logits = torch.cat(parts).cpu()
         check_finite(logits.numpy(), self.recipe.name)
         return logits

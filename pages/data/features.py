@@ -18,9 +18,11 @@ BUILDS = {
     "models on random halves, for LDS": ("lds", ["halves", "train"]),
     "TRAK": ("rankings/trak", ["rankings", "build", "trak"]),
     "Datamodels": ("rankings/datamodels-500", ["rankings", "build", "datamodels"]),
+    "Unrolled": ("rankings/unrolled-3", ["rankings", "build", "unrolled"]),
     "detectors of label errors": ("detectors/combined", ["detectors", "build"]),
 }
-TRAININGS = ("base models", "models on random halves, for LDS", "TRAK", "Datamodels")  # of the model's recipe
+#: those that train the model's recipe
+TRAININGS = ("base models", "models on random halves, for LDS", "TRAK", "Datamodels", "Unrolled")
 
 
 def draw(ws: Workspace) -> None:

@@ -46,6 +46,7 @@ TORCH_ROOMS = (
     "training",
     "features",
     "rankings.trak",
+    "rankings.unrolled",
     "runner.executors",
     "data",
     "importing.formats",
