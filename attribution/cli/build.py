@@ -225,7 +225,7 @@ def rankings_build(
     dim: Annotated[int, whole_option("--dim", 1, limits.MAX_DIM, "TRAK: dimensions of the projection.")] = 512,
     epochs: Annotated[
         int, whole_option("--epochs", 1, limits.MAX_MODELS, "Unrolled: the last epochs, which it goes back through.")
-    ] = 2,
+    ] = 3,
     windows: Annotated[
         int, whole_option("--windows", 1, limits.MAX_MODELS, "Unrolled: into how many windows an epoch is cut.")
     ] = 3,

@@ -82,7 +82,7 @@ def test_it_goes_on_where_it_was_stopped(ws, monkeypatch):
 def test_by_the_command_line(ws, run):
     code, out, err = run("rankings", "build", "unrolled", "--models", "1")
     assert code == 0 and "unrolled-1: about" in err and "on disk" in err
-    assert out == "unrolled-1: 1 model · last 2 of 6 epochs\n"
+    assert out == "unrolled-1: 1 model · last 3 of 6 epochs\n"
     for wrong, word in ((["--models", "0"], "--models"), (["--targets", "3,12"], "0 to 11")):
         code, _, err = run("rankings", "build", "unrolled", *wrong)
         assert code == 2 and word in err
@@ -91,16 +91,16 @@ def test_by_the_command_line(ws, run):
 def test_the_exact_row_of_a_few_targets(ws, run, tmp_path):
     """Stored for these alone, with the whole curvature."""
     code, out, _ = run("rankings", "build", "unrolled", "--models", "1", "--targets", "7,3", "--exact")
-    assert (code, out) == (0, "unrolled-exact-1: 1 model · last 2 of 6 epochs · exact\n")
+    assert (code, out) == (0, "unrolled-exact-1: 1 model · last 3 of 6 epochs · exact\n")
     ranking = Workspace.open(ws.path).ranking("unrolled-exact-1")
     trainer = Trainer(ws, ws.get_recipe(), precision=torch.float32)
-    kept = trajectory.record(trainer, 300, 2, tmp_path / "kept.npy")
+    kept = trajectory.record(trainer, 300, 3, tmp_path / "kept.npy")
     gradients = final.margin_gradients(trainer, kept.network, torch.tensor([3, 7]))
     expected = reverse.expected_influence(trainer, kept, gradients, (1,), exact=True)[0].sum(0)
     assert ranking.targets.tolist() == [3, 7]
     assert np.abs(ranking.scores(7) - expected[1]).max() < 1e-4 * np.abs(expected).max()
     made = ranking.workspace.manifest["parts"]["rankings/unrolled-exact-1"]
-    assert made["command"].endswith("--models 1 --epochs 2 --windows 1 --targets 3,7 --exact")
+    assert made["command"].endswith("--models 1 --epochs 3 --windows 1 --targets 3,7 --exact")
 
 
 def test_what_cannot_be_gone_back_through_is_refused(ws, monkeypatch):
