@@ -4,11 +4,12 @@ import numpy as np
 import streamlit as st
 
 from attribution import UserError, Workspace
+from attribution.explore.lineup import lineup_rows
 from attribution.features import projection
 from attribution.features.projection import Projection
 from attribution.inputs import names
 from attribution.rankings import default_rankings
-from pages.debug import drawer, map_points, map_sets, map_words
+from pages.debug import drawer, map_points, map_sets, map_words, rows
 from pages.ui import cli_command, link, measurement, state
 from pages.ui import format as write
 from pages.ui.tile_strip import component
@@ -92,9 +93,9 @@ def _top_images(ws: Workspace, target: int) -> tuple[np.ndarray, str, bool]:
     """(the training images left of the cut in the ranking that is cut, what they are, whether they are harmful)."""
     asked = session.get(state.CUT_RANKING) or link.text(state.CUT_RANKING)
     name = asked if asked in ws.rankings() else default_rankings(ws)[0]
-    k, harmful = int(session.get(state.K, 10)), session.get(state.END) == "harmful" and ws.ranking(name).signed
-    ids = ws.ranking(name).top(target, k, end="harmful" if harmful else "helpful").ids
-    return ids, f"top {len(ids)}{' harmful' if harmful else ''} of {name}", bool(harmful)
+    end = "harmful" if session.get(state.END) == "harmful" and ws.ranking(name).signed else "helpful"
+    (row,) = lineup_rows(ws, target, [name], int(session.get(state.K, 10)), end, rows.explained(ws, target))
+    return row.ids, f"top {len(row.ids)}{' harmful' if row.end == 'harmful' else ''} of {name}", row.sign < 0
 
 
 # -- what was chosen on the map; callbacks

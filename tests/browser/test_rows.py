@@ -221,6 +221,18 @@ def test_an_old_link_that_explains_the_prediction(rows_page):
     expect(rows(page).locator(".caption")).to_have_count(0)  # all are Dots, as the prediction says
 
 
+def test_a_wrong_target_opens_on_its_error_and_a_link_keeps_another_choice(rows_page):
+    page = rows_page("/?target=1&rankings=l2-moco")
+    expect(page.get_by_role("radio", name="prediction")).to_be_checked()
+    page.get_by_role("radio", name="true label").click(force=True)
+    expect(page).to_have_url(re.compile(r"explain=true\+label"))
+    page.reload()
+    expect(page.get_by_role("radio", name="true label")).to_be_checked()
+    rows_page("/?target=0&rankings=l2-moco")  # a right one: there is nothing to choose
+    expect(rows(page).first).to_be_visible()
+    expect(page.get_by_role("radio", name="true label")).to_have_count(0)
+
+
 def test_each_row_has_its_colour_and_the_control_no_sign(rows_page):
     page = rows_page("/?target=0&rankings=trak-10&rankings=random")
     swatches = strip_part(page, ".head .swatch")
