@@ -214,6 +214,17 @@ def test_a_label_is_named_where_it_is_not_the_class_explained(rows_page):
     assert "≠" not in strip_part(page, ".inner").inner_text()
 
 
+def test_a_long_label_is_set_smaller_and_has_its_text_as_a_tooltip(open_page, page):
+    open_page("/?model=head-moco&show=wrong&target=3&end=both")
+    captions = page.locator(".st-key-rows .caption, .st-key-film .caption")
+    captions.first.wait_for()
+    said = captions.evaluate_all("""nodes => nodes.map(node => [
+        node.textContent, node.title, node.scrollWidth > node.clientWidth, parseFloat(getComputedStyle(node).fontSize)])""")
+    assert all(title == text for text, title, is_cut, _ in said if is_cut)
+    assert any(not is_cut for text, _, is_cut, _ in said if text == "label: T-shirt")
+    assert all(9.5 <= size <= 11 for *_, size in said) and min(size for *_, size in said) < 11
+
+
 def test_an_old_link_that_explains_the_prediction(rows_page):
     page = rows_page("/?target=1&rankings=l2-moco&explain=predicted")
     expect(page.get_by_role("radio", name="prediction")).to_be_checked()
