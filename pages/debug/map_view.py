@@ -56,16 +56,19 @@ def draw(ws: Workspace, targets: np.ndarray, target: int) -> None:
     chosen = map_sets.chosen(ws)
     alt = (
         f"Map of the {name} features: training images as dots, {len(targets)} validation images as diamonds, "
-        f"target {target} as a star; the strip and the rows show the same images in order"
+        f"target {target} as a star. Arrow keys go to the next validation image, with Shift to the next training "
+        "image; Enter opens it. The strip and the rows show the same images in order"
     )
-    _component(
-        key=KEY,
-        data=data
-        | {"classes": names.visible_all(data["classes"]), "alt": names.visible(alt), "set": bool(chosen)}
-        | {key: names.visible_all(data[key]) for key in ("legend", "names", "marked")},
-        on_pick_change=lambda: _pick(ws),
-        on_lasso_change=lambda: _lasso(ws, points, targets, by, target),
-    )
+    left, right = st.columns([11, 9], gap="small")
+    with left:
+        _component(
+            key=KEY,
+            data=data
+            | {"classes": names.visible_all(data["classes"]), "alt": names.visible(alt), "set": bool(chosen)}
+            | {key: names.visible_all(data[key]) for key in ("legend", "names", "marked")},
+            on_pick_change=lambda: _pick(ws),
+            on_lasso_change=lambda: _lasso(ws, points, targets, by, target),
+        )
     with more, st.popover("About this map", type="tertiary"):
         st.caption(write.plain(map_words.provenance_text(ws, points)))
         st.download_button(
@@ -76,7 +79,8 @@ def draw(ws: Workspace, targets: np.ndarray, target: int) -> None:
             icon=":material/download:",
         )
         cli_command.show(ws, *build, "--method", points.provenance["method"])
-    map_sets.draw(ws, points, chosen, on_image=drawer.select_image, on_target=_open_target)
+    with right, st.container(key="map-set", gap="small"):
+        map_sets.draw(ws, points, chosen, on_image=drawer.select_image, on_target=_open_target)
 
 
 def _restore(ws: Workspace, features: list[str]) -> None:

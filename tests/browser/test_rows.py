@@ -218,8 +218,8 @@ def test_a_long_label_is_set_smaller_and_has_its_text_as_a_tooltip(open_page, pa
     open_page("/?model=head-moco&show=wrong&target=3&end=both")
     captions = page.locator(".st-key-rows .caption, .st-key-film .caption")
     captions.first.wait_for()
-    said = captions.evaluate_all("""nodes => nodes.map(node => [
-        node.textContent, node.title, node.scrollWidth > node.clientWidth, parseFloat(getComputedStyle(node).fontSize)])""")
+    said = captions.evaluate_all("""nodes => nodes.map(node => [node.textContent, node.title,
+        node.scrollWidth > node.clientWidth, parseFloat(getComputedStyle(node).fontSize)])""")
     assert all(title == text for text, title, is_cut, _ in said if is_cut)
     assert any(not is_cut for text, _, is_cut, _ in said if text == "label: T-shirt")
     assert all(9.5 <= size <= 11 for *_, size in said) and min(size for *_, size in said) < 11
