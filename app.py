@@ -40,6 +40,7 @@ try:
     if page.url_path not in OWN_HEADING:
         theme.draw_hidden_heading(page.title)
     page.run()
+    state.keep_selection()
     glossary.draw(page.url_path or "debug")
     theme.freeze_gc(page.url_path)
 except UserError as error:  # such as results of another version

@@ -2,6 +2,7 @@
 // A step names elements of the page; where none of them is there, the hint stands alone in the corner.
 
 let card = null;
+let reached = 0; // the step to go on at, where the hint was taken away meanwhile
 
 export default function (component) {
   const { parentElement, data } = component;
@@ -13,7 +14,7 @@ export default function (component) {
 class Hint {
   constructor(parent, data) {
     this.data = data;
-    this.step = 0;
+    this.step = Math.min(reached, data.steps.length - 1);
     this.root = document.createElement("div");
     this.root.className = "hint";
     this.root.setAttribute("role", "region");
@@ -56,7 +57,7 @@ class Hint {
       this.end();
     };
     if (!last) button("Skip", close);
-    const next = button(last ? "Done" : "Next", () => { if (last) return close(); this.step += 1; this.draw(); });
+    const next = button(last ? "Done" : "Next", () => { if (last) return close(); this.step = reached = this.step + 1; this.draw(); });
     next.className = "next";
     this.root.replaceChildren(head, words, foot);
     this.place();

@@ -1,7 +1,8 @@
 // The map of a feature set on a canvas, as pages/debug/map_points.py describes its data. A point shows its image where it
-// is pointed at, and is opened by a click; a lasso makes a set. The axes are fixed: no legend and no filter moves a point.
+// is pointed at, and is opened by a click; arrow keys go from point to point and Enter opens; a lasso makes a set. The axes are fixed: no legend and no filter moves a point.
 // Whatever comes from data is written with textContent, setAttribute or fillText, never as HTML.
 
+const WAYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const GRID = 65535, NEAR = 9, EDGE = 14; // NEAR: pixels within which a point is pointed at
 const known = new WeakMap();
 const make = (tag, className, text) => {
@@ -28,7 +29,11 @@ class TargetMap {
   constructor(parent) {
     this.root = make("div", "map");
     this.canvas = make("canvas");
-    this.canvas.setAttribute("role", "img");
+    this.canvas.setAttribute("role", "application");
+    this.canvas.setAttribute("aria-roledescription", "map");
+    this.canvas.tabIndex = 0;
+    this.said = make("div", "said");
+    this.said.setAttribute("role", "status");
     this.tip = make("div", "tip");
     this.tip.setAttribute("aria-hidden", "true");
     this.image = make("img");
@@ -38,7 +43,7 @@ class TargetMap {
     this.side = make("div", "side");
     this.stage = make("div", "stage");
     this.stage.append(this.canvas);
-    this.root.append(this.stage, this.side);
+    this.root.append(this.stage, this.side, this.said);
     parent.append(this.root, this.tip);
     this.hidden = new Set();
     this.home();
@@ -49,6 +54,9 @@ class TargetMap {
     this.canvas.addEventListener("pointercancel", () => { this.held = null; this.outline = null; this.paint(); });
     this.canvas.addEventListener("pointerleave", () => this.point(null));
     this.canvas.addEventListener("wheel", (e) => this.wheel(e), { passive: false });
+    this.canvas.addEventListener("keydown", (e) => this.key(e));
+    this.canvas.addEventListener("focus", () => { if (this.canvas.matches(":focus-visible")) this.pointByKey(this.target()); });
+    this.canvas.addEventListener("blur", () => this.point(null));
     this.resized = new ResizeObserver(() => this.paint());
     this.resized.observe(this.stage);
   }
@@ -62,6 +70,7 @@ class TargetMap {
     this.resized.observe(this.stage);
     if (text === this.text) return;
     if (this.data && this.data.by !== data.by) this.hidden.clear();
+    if (this.data?.target.id !== data.target.id) this.reached = null;
     this.text = text;
     this.data = data;
     for (const split of ["train", "val"]) {
@@ -243,7 +252,7 @@ class TargetMap {
     pen.strokeStyle = this.ink; pen.lineWidth = 1.5; pen.setLineDash([5, 4]); pen.stroke(); pen.setLineDash([]);
   }
 
-  // -- pointing, clicking, dragging
+  // -- pointing
 
   at(event) {
     const box = this.canvas.getBoundingClientRect();
@@ -285,6 +294,54 @@ class TargetMap {
     this.paint();
   }
 
+  // -- the same by keys
+
+  // The open target as a point: where the keys begin.
+  target() {
+    const { id, place } = this.data.target, [px, py] = this.toPixel(...place);
+    const i = this.val.id.indexOf(id);
+    return i < 0 ? null : { split: "val", i, px, py };
+  }
+
+  key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "Enter" || event.key === " ") {
+      event.preventDefault();
+      return this.open(this.pointed);
+    }
+    if (event.key === "Escape") return this.point(null);
+    if (event.key !== "Home" && !(event.key in WAYS)) return;
+    event.preventDefault();
+    const found = event.key === "Home" ? this.target() : this.next(WAYS[event.key], event.shiftKey ? "train" : "val");
+    if (found) this.pointByKey(found);
+  }
+
+  // The nearest image of a split in a direction: what lies aside counts twice.
+  next([right, down], split) {
+    const [px, py] = this.toPixel(...(this.reached || this.data.target.place));
+    let best = null, least = Infinity;
+    this.each(this[split], (i, x, y) => {
+      const along = (x - px) * right + (y - py) * down, aside = Math.abs((x - px) * down) + Math.abs((y - py) * right);
+      if (along < 1 || aside > along || along + 2 * aside >= least) return;
+      least = along + 2 * aside;
+      best = { split, i, px: x, py: y };
+    });
+    return best;
+  }
+
+  pointByKey(found) {
+    if (!found) return;
+    this.reached = [this[found.split].x[found.i], this[found.split].y[found.i]];
+    this.point(found);
+    this.said.textContent = this.describe(found);
+  }
+
+  open(found) {
+    if (found) this.send("pick", { split: found.split, id: this[found.split].id[found.i] });
+  }
+
+  // -- pressing and dragging
+
   press(event) {
     if (event.button !== 0) return;
     const [px, py] = this.at(event);
@@ -311,9 +368,7 @@ class TargetMap {
     this.held = null;
     if (!held) return;
     if (!held.moved) {
-      const found = this.nearest(...this.at(event));
-      if (found) this.send("pick", { split: found.split, id: this[found.split].id[found.i] });
-      return;
+      return this.open(this.nearest(...this.at(event)));
     }
     if (this.mode === "lasso" && this.outline.length > 2) {
       const corners = this.outline.map((place) => place.map(Math.round));

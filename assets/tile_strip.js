@@ -9,6 +9,7 @@ const FRAME = 4; // both sides of a tile's frame
 const LINE = 12; // of a caption or a score
 const CLICK = 4; // pixels that the pointer may move before a press becomes a drag
 const EDGE = 28; // pixels from the strip's edge within which a drag scrolls
+const SMALLEST = 9.5; // pixels: the type of a caption that is too long for its tile
 const DRAG_HINT = "Drag to change how many images are removed";
 const mounted = new WeakMap();
 
@@ -22,6 +23,20 @@ export default function (component) {
   view.send = component.setTriggerValue;
   view.draw(data);
   return () => view.close();
+}
+
+const widths = new Map();
+let pen = null;
+
+// How wide a text is, in parts of its type's size.
+function textWidth(text, isBold, node) {
+  const key = `${isBold} ${text}`;
+  if (!widths.has(key)) {
+    pen ??= document.createElement("canvas").getContext("2d");
+    pen.font = `${isBold ? 650 : 400} 100px ${getComputedStyle(node).fontFamily}`;
+    widths.set(key, pen.measureText(text).width / 100);
+  }
+  return widths.get(key);
 }
 
 class Strip {
@@ -42,17 +57,21 @@ class Strip {
     this.root.addEventListener("pointerdown", (e) => this.grab(e));
     this.scrolled = () => this.hideZoom();
     window.addEventListener("scroll", this.scrolled, { passive: true, capture: true });
+    this.resized = new ResizeObserver(() => this.fitWidth());
+    this.resized.observe(this.root);
   }
 
   close() {
     clearTimeout(this.wait);
     clearTimeout(this.timer);
+    this.resized.disconnect();
     window.removeEventListener("scroll", this.scrolled, { capture: true });
   }
 
   // -- drawing
 
   draw(data) {
+    this.resized.observe(this.root);
     const said = JSON.stringify(data);
     if (said === this.said) return this.again(data);
     this.said = said;
@@ -119,8 +138,21 @@ class Strip {
   // One size more for a room full of people, where the first columns still fit.
   fittingScale() {
     const { scale, present } = this.data;
-    const head = 270, wide = this.root.parentNode.host?.clientWidth || this.root.clientWidth;
+    const head = 270, wide = this.room()?.clientWidth || this.root.clientWidth;
     return present && head + COLUMNS * this.pitchAt(scale + 1) <= wide ? scale + 1 : scale;
+  }
+
+  // What holds the strip's element: it keeps its width while the drawer makes the strip narrower.
+  room() { return this.root.parentNode.host?.closest("[class*=st-key-]")?.parentElement; }
+
+  // After the strip became narrower or wider: what is selected stays in view.
+  fitWidth() {
+    if (!this.scroller || this.scroller.clientWidth === this.width) return;
+    this.width = this.scroller.clientWidth;
+    this.placeEdge();
+    const here = this.tileAt(this.focus);
+    const selected = here?.ariaSelected === "true" ? here : this.inner.querySelector(".tile[aria-selected=true]");
+    if (selected) this.reveal(selected);
   }
 
   // The same for every row, whatever it says, so that nothing jumps.
@@ -200,8 +232,9 @@ class Strip {
     head.append(title, make("span", "about", row.about || ""));
     const classes = (row.mix || []).map((part) => `${part.count} ${part.text}`).join(", ");
     if (classes) head.append(this.mix(row.mix, classes));
-    const notes = [...(row.notes || [])], note = make("span", "note", notes.join(" · "));
-    if (row.support) note.append(notes.length ? " · " : "", make("b", "measured", row.support.text));
+    const notes = [...(row.notes || [])], note = make("span", "note");
+    if (row.support) note.append(make("b", "measured", row.support.text), notes.length ? " · " : "");
+    note.append(notes.join(" · "));
     head.append(note);
     if (row.live !== undefined) {
       const place = make("span", "live");
@@ -240,8 +273,18 @@ class Strip {
     if (tile.flag) frame.append(make("span", "flag", "!"));
     node.append(frame);
     const caption = tile.mark || tile.caption;
-    if (caption !== undefined) node.append(make("span", "caption", caption));
+    if (caption !== undefined) node.append(this.caption(caption, Boolean(tile.mark)));
     if (tile.score !== undefined) node.append(make("span", "score", tile.score));
+    return node;
+  }
+
+  // A caption that is too long for its tile is set smaller, as far as it can be read, and has its text as a tooltip.
+  caption(text, isMark) {
+    const node = make("span", "caption", text), usual = 11 * (this.root.classList.contains("large") ? 1.3 : 1);
+    const room = (this.pitch - (this.data.layout === "rows" ? 6 : 2)) / textWidth(text, isMark, this.root);
+    if (room >= usual) return node;
+    node.style.fontSize = `${Math.max(SMALLEST, Math.floor(room * 4) / 4)}px`;
+    node.title = text;
     return node;
   }
 

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pages.debug import drawer
 from pages.ui import state
 from pages.ui.tile_strip import component
 
@@ -31,11 +32,12 @@ _component = component("hint", "hint.js", style="hint.css")
 
 
 def draw() -> None:
-    """The hint, where this browser has not seen it; it waits until the Start panel is closed."""
+    """The hint, where this browser has not seen it; it waits until the Start panel and the drawer are closed."""
     if state.HINT not in state_of:
         is_new = COOKIE not in st.context.cookies and not state.presenting()
         state_of[state.HINT] = OPEN if is_new else CLOSED
-    if state_of[state.HINT] == OPEN and state_of.get(state.START) != OPEN:
+    is_covered = state_of.get(state.START) == OPEN or drawer.panel() is not None
+    if state_of[state.HINT] == OPEN and not is_covered:
         with st.container(key="hint"):
             _component(key="first hint steps", data={"cookie": COOKIE, "steps": list(STEPS)}, on_close_change=_close)
 

@@ -17,13 +17,12 @@ from pages.ui.tile_strip import tiles
 
 @dataclass(frozen=True)
 class Choice:
-    """What the controls above the rows say. explained: the class that the rows explain, "true" or "predicted"; it is
-    "true" where the prediction is right, whatever `explain` says. shown: tiles in a row."""
+    """What the controls above the rows say. explain: the class that the rows explain, "true" or "predicted"; it is
+    "true" where the prediction is right. shown: tiles in a row."""
 
     rankings: tuple[str, ...]
     ends: str
     explain: str
-    explained: str
     candidates: str
     shown: int
     scores: bool
@@ -50,11 +49,13 @@ def strip_data(
 ) -> dict:
     """The strip's data for `rows`.
 
-    places: training image -> place in `atlas`; supports: ranking -> its measured support (retraining.py); planted: the
-    original label of each training image, -1 where it was not changed, or None to hide them.
+    places: training image -> place in `atlas`; chosen: the ranking that is cut; supports: ranking -> its measured
+    support (retraining.py); planted: the original label of each training image, -1 where it was not changed, or None to
+    hide them.
     """
     columns = max([len(row.ids) for row in rows], default=0)
-    drawn = [_row(ws, target, row, places, chosen, supports, explain, scores, planted, shown) for row in rows]
+    cut_row = next((row.id for row in rows if row.ranking == chosen and not row.undefined), None)
+    drawn = [_row(ws, target, row, places, cut_row, supports, explain, scores, planted, shown) for row in rows]
     cut = {"k": k, "shown": columns, "max": cut_max} if columns else None
     live = _live(ws, target, rows, drawn) if cut else None
     return tile_strip.strip_data(
@@ -89,7 +90,7 @@ def _live(ws: Workspace, target: int, rows: list[LineupRow], drawn: list[dict]) 
     }
 
 
-def _row(ws, target, row, places, chosen, supports, explain, scores, planted, shown) -> dict:
+def _row(ws, target, row, places, cut_row, supports, explain, scores, planted, shown) -> dict:
     label = ws.val_labels[target]
     words = _sign_words(ws, row, explain)
     drawn = {
@@ -100,7 +101,7 @@ def _row(ws, target, row, places, chosen, supports, explain, scores, planted, sh
         "about": row.description,
         **({} if row.is_control else {"sign": "+" if row.sign > 0 else "-"}),
         "sign_text": words,
-        "chosen": row.ranking == chosen and row.end == "helpful",
+        "chosen": row.id == cut_row,
         "choose": f"Cut and retrain by {row.ranking}" if ws.has_base else f"Cut by {row.ranking}",
         "label": f"{row.ranking}, {words}: {len(row.ids)} training images, best first",
     }

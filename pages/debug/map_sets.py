@@ -73,7 +73,7 @@ def draw(
                 width=230,
             )
         if found is None:
-            st.caption("Drag a lasso on the map to choose a set of images.", width="content")
+            st.caption("Drag a lasso on the map to choose a set of images. Its points can be walked by the arrow keys.")
             return
         train, val = found
         st.markdown(write.plain(set_text(ws, train, val)), width="content")

@@ -4,11 +4,12 @@ import numpy as np
 import streamlit as st
 
 from attribution import UserError, Workspace
+from attribution.explore.lineup import lineup_rows
 from attribution.features import projection
 from attribution.features.projection import Projection
 from attribution.inputs import names
 from attribution.rankings import default_rankings
-from pages.debug import drawer, map_points, map_sets, map_words
+from pages.debug import drawer, map_points, map_sets, map_words, rows
 from pages.ui import cli_command, link, measurement, state
 from pages.ui import format as write
 from pages.ui.tile_strip import component
@@ -55,16 +56,19 @@ def draw(ws: Workspace, targets: np.ndarray, target: int) -> None:
     chosen = map_sets.chosen(ws)
     alt = (
         f"Map of the {name} features: training images as dots, {len(targets)} validation images as diamonds, "
-        f"target {target} as a star; the strip and the rows show the same images in order"
+        f"target {target} as a star. Arrow keys go to the next validation image, with Shift to the next training "
+        "image; Enter opens it. The strip and the rows show the same images in order"
     )
-    _component(
-        key=KEY,
-        data=data
-        | {"classes": names.visible_all(data["classes"]), "alt": names.visible(alt), "set": bool(chosen)}
-        | {key: names.visible_all(data[key]) for key in ("legend", "names", "marked")},
-        on_pick_change=lambda: _pick(ws),
-        on_lasso_change=lambda: _lasso(ws, points, targets, by, target),
-    )
+    left, right = st.columns([11, 9], gap="small")
+    with left:
+        _component(
+            key=KEY,
+            data=data
+            | {"classes": names.visible_all(data["classes"]), "alt": names.visible(alt), "set": bool(chosen)}
+            | {key: names.visible_all(data[key]) for key in ("legend", "names", "marked")},
+            on_pick_change=lambda: _pick(ws),
+            on_lasso_change=lambda: _lasso(ws, points, targets, by, target),
+        )
     with more, st.popover("About this map", type="tertiary"):
         st.caption(write.plain(map_words.provenance_text(ws, points)))
         st.download_button(
@@ -75,7 +79,8 @@ def draw(ws: Workspace, targets: np.ndarray, target: int) -> None:
             icon=":material/download:",
         )
         cli_command.show(ws, *build, "--method", points.provenance["method"])
-    map_sets.draw(ws, points, chosen, on_image=drawer.select_image, on_target=_open_target)
+    with right, st.container(key="map-set", gap="small"):
+        map_sets.draw(ws, points, chosen, on_image=drawer.select_image, on_target=_open_target)
 
 
 def _restore(ws: Workspace, features: list[str]) -> None:
@@ -92,9 +97,9 @@ def _top_images(ws: Workspace, target: int) -> tuple[np.ndarray, str, bool]:
     """(the training images left of the cut in the ranking that is cut, what they are, whether they are harmful)."""
     asked = session.get(state.CUT_RANKING) or link.text(state.CUT_RANKING)
     name = asked if asked in ws.rankings() else default_rankings(ws)[0]
-    k, harmful = int(session.get(state.K, 10)), session.get(state.END) == "harmful" and ws.ranking(name).signed
-    ids = ws.ranking(name).top(target, k, end="harmful" if harmful else "helpful").ids
-    return ids, f"top {len(ids)}{' harmful' if harmful else ''} of {name}", bool(harmful)
+    end = "harmful" if session.get(state.END) == "harmful" and ws.ranking(name).signed else "helpful"
+    (row,) = lineup_rows(ws, target, [name], int(session.get(state.K, 10)), end, rows.explained(ws, target))
+    return row.ids, f"top {len(row.ids)}{' harmful' if row.end == 'harmful' else ''} of {name}", row.sign < 0
 
 
 # -- what was chosen on the map; callbacks

@@ -69,7 +69,9 @@ def question(ws: Workspace, target: int, row: LineupRow, k: int) -> dict:
     """What `retrain.retrain_spec` takes to ask for the retrainings without the first k of `row`; of a wrong
     prediction, without the k most harmful images, which repairs it if anything does."""
     repairs = ws.has_base and ws.base.prediction[target] != ws.val_labels[target]
-    as_published = row.candidates is None and (repairs or row.end == "helpful")
+    # of a ranking without a sign, the first images of the class predicted stand in for the most harmful ones
+    stand_in = repairs and row.candidates == "predicted" and not ws.ranking(row.ranking).signed
+    as_published = stand_in or (row.candidates is None and (repairs or row.end == "helpful"))
     return {
         "target": target,
         "kind": "remove",

@@ -49,25 +49,32 @@ def draw_controls(ws: Workspace, target: int) -> Choice:
     ends = st.segmented_control(
         "Show", ("helpful", "harmful", "both"), default="helpful", required=True, key=state.END, bind="query-params"
     )
-    explain, right = "true", True
-    if ws.has_base:
-        right = bool(ws.base.prediction[target] == ws.val_labels[target])
+    explain = "true"
+    if _is_wrong(ws, target):  # of a right prediction both are one
         explain = st.segmented_control(
             "Explain",
             tuple(state.EXPLAINED),
             format_func=state.EXPLAINED.get,
-            default="true",
+            default="predicted",
             required=True,
             key=state.EXPLAIN,
             bind="query-params",
-            disabled=right,
             help="Prediction: what made the models say it. Similarity rows look among images of that class; signed "
-            "rows show what speaks against the true label. Where the prediction is right, both are one.",
+            "rows show what speaks against the true label.",
         )
     with st.popover("Rows", icon=":material/tune:"):
         rankings = row_picker.draw(ws)
         candidates, shown, scores, planted = _draw_options(ws)
-    return Choice(tuple(rankings), ends, explain, "true" if right else explain, candidates, shown, scores, planted)
+    return Choice(tuple(rankings), ends, explain, candidates, shown, scores, planted)
+
+
+def explained(ws: Workspace, target: int) -> str:
+    """The class that the rows explain, "true" or "predicted", for what is drawn before they are."""
+    return session.get(state.EXPLAIN, "predicted") if _is_wrong(ws, target) else "true"
+
+
+def _is_wrong(ws: Workspace, target: int) -> bool:
+    return ws.has_base and bool(ws.base.prediction[target] != ws.val_labels[target])
 
 
 def _draw_options(ws: Workspace) -> tuple[str, int, bool, bool]:
@@ -133,7 +140,7 @@ def draw_strip(
         chosen=cut_ranking,
         selected=image,
         supports=supports,
-        explain=choice.explained,
+        explain=choice.explain,
         scores=choice.scores,
         planted=planted,
         scale=sprite_sheet.scale(ws),

@@ -66,6 +66,7 @@ def draw_filters(ws: Workspace) -> tuple[np.ndarray, int]:
     """The band of controls. Returns the targets that match, ascending, and the one that is shown."""
     start.draw(ws, go_to)
     hint.draw()
+    _say_in_address()
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="picker-band"):
         st.segmented_control(
             "Show the targets as",
@@ -96,6 +97,16 @@ def draw_filters(ws: Workspace) -> tuple[np.ndarray, int]:
         st.button("Previous", key="previous", shortcut="K", disabled=before is None, args=(before,), **turn)
         st.button("Next", key="next", shortcut="J", disabled=after is None, args=(after,), **turn)
     return targets, target
+
+
+def _say_in_address() -> None:
+    """Writes what the room opens with into the address, where it does not say it yet: to Back, an address without it is
+    one of target 0 and k = 1. What is chosen later Streamlit writes itself."""
+    if not state_of.pop(state.ENTERED, False):
+        return
+    opened = {name: state_of.get(name) for name in state.CARRIED_KEYS if name not in st.query_params}
+    if said := {name: str(value) for name, value in opened.items() if value is not None}:
+        st.query_params.update(said)
 
 
 def draw_film(ws: Workspace, targets: np.ndarray, target: int) -> None:

@@ -4,6 +4,7 @@ import streamlit as st
 
 from attribution import UserError, Workspace
 from attribution.audit import detectors, faults, review_queue
+from attribution.explore import image_sets
 from pages.ui import audit_queue, measurement, state, theme
 from pages.ui import format as write
 
@@ -38,6 +39,31 @@ def draw(ws: Workspace, newest: int) -> None:
         st.button("Create queue", key="make queue", type="primary", on_click=_make, args=(ws, numbers))
     with st.popover("Image faults", icon=":material/broken_image:", key=f"faults after {newest}"):
         _draw_faults(ws)
+    _draw_sets(ws, newest)
+
+
+def _draw_sets(ws: Workspace, newest: int) -> None:
+    """The sets that were kept on Debug's map, each a queue; nothing where there are none."""
+    try:
+        sets = [kept for kept in image_sets.load_sets(ws).values() if len(kept.train)]
+    except UserError as error:
+        st.warning(write.sentence(error))
+        return
+    if not sets:
+        return
+    with st.popover("Kept sets", icon=":material/bookmark:", key=f"sets after {newest}"):
+        st.caption("Images kept under a name on the map of Debug. Each opens as a queue.")
+        for kept in sets:
+            fits = len(kept.train) <= review_queue.MAX_SIZE
+            st.button(
+                f"{write.plain(kept.name)} · {write.counted(len(kept.train), 'image')}",
+                key=f"review set {kept.name}",
+                type="tertiary",
+                on_click=audit_queue.select_set,
+                args=(ws, kept.train, kept.name),
+                disabled=not fits,
+                help=None if fits else f"A queue has at most {write.count(review_queue.MAX_SIZE)} images.",
+            )
 
 
 def _make(ws: Workspace, numbers: dict[str, int]) -> None:

@@ -27,30 +27,55 @@ def make_of_faults(ws: Workspace, kind: str | None, size: int) -> None:
     _make(ws, lambda: faults.queue_spec(ws, kind, size))
 
 
+def select_set(ws: Workspace, images: Iterable[int], name: str) -> None:
+    """A callback that selects the queue of a named set of training images on Clean labels, and makes it where there is
+    none of these images yet. An error is left in `state.ERROR`."""
+    images, name = list(map(int, images)), name.strip()[:NAME_SIGNS]
+    with DecisionLog.of(ws) as log:
+        made = [row.number for row in log.queues() if _is_of_set(row.spec, images, name)]
+    if made:
+        _select(made[0])
+    else:
+        make(ws, images=images, origin={"of": "set", "name": name})
+
+
+def _is_of_set(spec: dict, images: list[int], name: str) -> bool:
+    return spec.get("of") == "set" and spec.get("name") == name and spec.get("images") == images
+
+
 def _make(ws: Workspace, spec: Callable[[], dict]) -> None:
     try:
         with DecisionLog.of(ws) as log:
-            number = add(ws, log, spec())
-        state_of[state.QUEUE] = str(number)
-        state_of[state.STEP] = state.REVIEW_STEP
+            _select(add(ws, log, spec()))
     except UserError as error:
         state.set_error(error)
+
+
+def _select(number: int) -> None:
+    state_of[state.QUEUE] = str(number)
+    state_of[state.STEP] = state.REVIEW_STEP
 
 
 def make_and_open(ws: Workspace, **options) -> None:
     """Makes a queue and goes to Clean labels, or says what is wrong. options: as `review_queue.queue_spec`."""
     state_of.pop(state.ERROR, None)
     make(ws, **options)
+    _open()
+
+
+def open_set(ws: Workspace, images: Iterable[int], name: str) -> None:
+    """Goes to the queue of a named set of training images, made first where there is none, or says what is wrong; the
+    queue bears the set's name."""
+    state_of.pop(state.ERROR, None)
+    select_set(ws, images, name)
+    _open()
+
+
+def _open() -> None:
     if state.ERROR in state_of:
         st.error(write.sentence(state_of.pop(state.ERROR)))
         return
     st.switch_page("pages/labels/page.py", query_params={state.QUEUE: state_of[state.QUEUE]})
-
-
-def open_set(ws: Workspace, images: Iterable[int], name: str) -> None:
-    """Makes a queue of a named set of training images and goes to it, or says what is wrong; the queue bears the set's
-    name."""
-    make_and_open(ws, images=list(map(int, images)), origin={"of": "set", "name": name.strip()[:NAME_SIGNS]})
 
 
 def add(ws: Workspace, log: DecisionLog, spec: dict) -> int:

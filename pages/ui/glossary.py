@@ -119,4 +119,6 @@ def draw(room: str) -> None:
     with st.container(key=OPEN):
         with st.popover("Terms", key="open terms", on_change="rerun", icon=":material/menu_book:") as popover:
             if popover.open:
-                st.markdown("\n".join(f"- **{write.plain(term)}**: {write.plain(meaning(term))}" for term in terms))
+                items = [f"<li><b>{write.escape(term)}</b>: {write.escape(meaning(term))}</li>" for term in terms]
+                # it scrolls, so that the keyboard must reach it
+                st.html(f'<ul class="lu-terms" tabindex="0" aria-label="Terms">{"".join(items)}</ul>')

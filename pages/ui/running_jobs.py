@@ -31,6 +31,7 @@ session = st.session_state
 def draw(ws: Workspace, room: str) -> None:
     """The chip, where something runs or has ended since it was looked at last; nothing else. room: the page that is
     open, "" the front page. app.py calls it before the page."""
+    place = st.empty()  # always there: after an element that comes in between, the browser draws the whole page anew
     under_way = current_tasks(ws)
     ended = _note_ended(ws, under_way, room)
     if not under_way and not ended:
@@ -45,7 +46,7 @@ def draw(ws: Workspace, room: str) -> None:
             st.rerun()  # the page shows what came of it, and nobody looks any more
         _chip(ws, now, finished)
 
-    with st.container(key="running-jobs"):
+    with place.container(key="running-jobs"):
         chip()
 
 

@@ -133,6 +133,7 @@ NUMBERS = (TARGET, K)  # of a link
 MAY_BE_EMPTY = (RANKINGS, IDS, WHO)
 LINK_ERRORS = "link errors"
 LAST_PAGE = "room"
+ENTERED = "room was entered"  # by this run
 CARRIED = "kept"
 
 
@@ -188,12 +189,19 @@ def carry_selection(room: str) -> None:
     for text in st.session_state.pop(LINK_ERRORS, ()):
         st.warning(write.sentence(text), icon=":material/link_off:")
     state = st.session_state
-    kept = state.setdefault(CARRIED, {})
-    kept |= {name: state[name] for name in CARRIED_KEYS if name in state}
+    keep_selection()
+    kept = state[CARRIED]
     if state.get(LAST_PAGE) != room:
-        state[LAST_PAGE] = room
+        state[LAST_PAGE], state[ENTERED] = room, True
         for name, value in kept.items():
             if name not in st.query_params:
                 state[name] = value
             elif name in state:
                 del state[name]
+
+
+def keep_selection() -> None:
+    """Remembers what is looked at. Called after a page is drawn, too: the next run may be another room's, which no
+    longer has the values of this one's widgets."""
+    state = st.session_state
+    state[CARRIED] = state.get(CARRIED, {}) | {name: state[name] for name in CARRIED_KEYS if name in state}

@@ -1,6 +1,7 @@
 """Debug in a browser, on a tiny workspace: the strip and the drawer under the pointer and under the keyboard."""
 
 import re
+import time
 
 import pytest
 from playwright.sync_api import expect
@@ -171,6 +172,35 @@ def test_escape_and_the_button_close_it(debug, known):
     serving.settle(page)
     drawer(page).get_by_role("button", name="Close").click()
     expect(drawer(page)).to_have_count(0)
+
+
+def test_the_selected_image_is_not_under_the_drawer(debug):
+    page = debug("/?target=0&rankings=trak-10")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    tile = rows(page).first.get_by_role("option").nth(14)
+    before = tile.bounding_box()
+    tile.click()
+    expect(drawer(page)).to_be_focused()
+
+    def is_clear(tile):
+        box = tile.bounding_box()
+        return box["x"] + box["width"] <= drawer(page).bounding_box()["x"]
+
+    poll(lambda: is_clear(tile))
+    assert tile.bounding_box()["y"] == before["y"], "the rows scroll sideways and stay where they are"
+    page.reload()
+    expect(drawer(page)).to_be_visible()
+    poll(lambda: is_clear(tile))
+    page.keyboard.press("Escape")
+    expect(drawer(page)).to_have_count(0)
+
+
+def poll(is_so, seconds=15):
+    """Waits until is_so()."""
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 def test_chosen_images_are_clicked(debug):

@@ -42,6 +42,28 @@ def test_back_returns_to_what_was_looked_at(open_page, room):
     expect(target(page)).to_have_value("12")
 
 
+@pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.parametrize("address", ["/", "/?model=head-moco&target=0&k=4"])
+def test_back_from_a_page_that_is_still_computed(open_page, address, room):
+    page = open_page(address)
+    expect(page.locator(".lu-target")).to_have_count(1)
+    opened = [target(page).input_value(), page.get_by_label("Top", exact=True).input_value()]
+    page.get_by_role("link", name=room, exact=True).click()
+    page.wait_for_url(re.compile(r"/(labels|compare|data)\b"))
+    page.wait_for_timeout(200)
+    page.go_back()
+    expect(page).to_have_url(re.compile(r"/\?.*\bmodel=head-moco"))
+    expect(page.locator(".st-key-model-choice input")).to_have_value("head-moco")
+    serving.settle(page)
+    expect(target(page)).to_have_value(opened[0])
+    expect(page.get_by_label("Top", exact=True)).to_have_value(opened[1])
+    page.get_by_role("link", name=room, exact=True).click()
+    page.wait_for_url(re.compile(r"/(labels|compare|data)\b"))
+    serving.settle(page)
+    page.get_by_role("link", name="Debug", exact=True).click()
+    expect(page.locator(".lu-target p")).to_contain_text(f"validation image {opened[0]}")
+
+
 def test_each_target_is_one_step_and_the_cut_is_none(open_page):
     page = open_page("/?target=12&model=demo-cnn")
     steps = page.evaluate("history.length")

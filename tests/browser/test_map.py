@@ -97,6 +97,25 @@ def test_a_click_on_a_training_image_opens_its_card(opened):
     expect(target(opened)).to_have_value("1")
 
 
+def test_arrow_keys_walk_the_points_and_enter_opens_one(opened):
+    stage = opened.get_by_role("application", name=re.compile("^Map of the moco features.*Enter opens it"))
+    stage.focus()
+    opened.keyboard.press("Home")
+    said = stage.locator("xpath=ancestor::*[@class='map']").get_by_role("status")
+    expect(said).to_have_text(re.compile("^validation image 1, "))
+    expect(opened.locator(".tip.shown")).to_have_text(said.inner_text())
+    for key in ("ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"):
+        opened.keyboard.press(key)
+        if "image 1," not in said.inner_text():
+            break
+    number = re.search(r"validation image (?!1,)(\d+)", said.inner_text())[1]
+    opened.keyboard.press("Enter")
+    expect(target(opened)).to_have_value(number)
+    for key in ("ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"):
+        opened.keyboard.press(f"Shift+{key}")
+    expect(said).to_have_text(re.compile("^training image"))
+
+
 def test_the_legend_hides_and_moves_nothing(opened):
     where = point_at(opened, "training image .*Dot")
     words = opened.locator(".tip").inner_text()
@@ -133,3 +152,20 @@ def test_a_set_is_kept_under_a_name(lassoed, shapes):
 def test_a_set_is_asked_about_as_a_removal(lassoed):
     lassoed.get_by_role("button", name="Remove these and retrain").click()
     expect(lassoed.get_by_role("textbox", name=re.compile("^Training images"))).to_have_value("0-59")
+
+
+def test_the_rows_begin_on_the_page_that_shows_a_set(page, server):
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.goto(f"{server.url}/?model=demo-cnn&picker=map")
+    serving.settle(page, 120)  # nobody was at this server before
+    stage = page.get_by_role("application").bounding_box()
+    x, y = stage["x"] + stage["width"] / 2, stage["y"] + stage["height"] / 2
+    page.mouse.move(x - 60, y - 60)
+    page.mouse.down()
+    for right, down in ((60, -60), (60, 60), (-60, 60), (-60, -60)):
+        page.mouse.move(x + right, y + down, steps=4)
+    page.mouse.up()
+    expect(page.get_by_role("listbox", name="training images of the set")).to_be_visible()
+    first = page.get_by_role("listbox", name="best first").first.bounding_box()
+    assert first["y"] + first["height"] < 900, "a whole row is on view"
+    assert page.get_by_role("application").bounding_box() == stage, "the map stays where it was"

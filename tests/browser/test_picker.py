@@ -227,6 +227,19 @@ def test_the_hint_waits_for_start(visitor):
     expect(hint(visitor)).to_have_count(0)
 
 
+def test_the_hint_waits_for_the_drawer_and_goes_on_where_it_was(browser, shapes):
+    page = serving.new_page(browser, first_visit=True)
+    serving.open_page(page, shapes.url + "/?target=0")
+    hint(page).get_by_role("button", name="Next").click()
+    expect(hint(page)).to_contain_text("2 of 3: the cut")
+    page.get_by_role("button", name="History").click()
+    expect(page.get_by_role("dialog", name="History")).to_be_visible()
+    expect(hint(page)).to_have_count(0)
+    page.keyboard.press("Escape")
+    expect(hint(page)).to_contain_text("2 of 3: the cut")
+    page.context.close()
+
+
 def test_terms_are_explained_in_every_room(page, shapes):
     for room, term in {"": "margin", "labels": "review queue", "compare": "noise ceiling", "data": "recipe"}.items():
         serving.open_page(page, f"{shapes.url}/{room}")

@@ -214,11 +214,34 @@ def test_a_label_is_named_where_it_is_not_the_class_explained(rows_page):
     assert "≠" not in strip_part(page, ".inner").inner_text()
 
 
+def test_a_long_label_is_set_smaller_and_has_its_text_as_a_tooltip(open_page, page):
+    open_page("/?model=head-moco&show=wrong&target=3&end=both")
+    captions = page.locator(".st-key-rows .caption, .st-key-film .caption")
+    captions.first.wait_for()
+    said = captions.evaluate_all("""nodes => nodes.map(node => [node.textContent, node.title,
+        node.scrollWidth > node.clientWidth, parseFloat(getComputedStyle(node).fontSize)])""")
+    assert all(title == text for text, title, is_cut, _ in said if is_cut)
+    assert any(not is_cut for text, _, is_cut, _ in said if text == "label: T-shirt")
+    assert all(9.5 <= size <= 11 for *_, size in said) and min(size for *_, size in said) < 11
+
+
 def test_an_old_link_that_explains_the_prediction(rows_page):
     page = rows_page("/?target=1&rankings=l2-moco&explain=predicted")
     expect(page.get_by_role("radio", name="prediction")).to_be_checked()
     expect(page.get_by_role("button", name="L2 + for Dot")).to_be_visible()
     expect(rows(page).locator(".caption")).to_have_count(0)  # all are Dots, as the prediction says
+
+
+def test_a_wrong_target_opens_on_its_error_and_a_link_keeps_another_choice(rows_page):
+    page = rows_page("/?target=1&rankings=l2-moco")
+    expect(page.get_by_role("radio", name="prediction")).to_be_checked()
+    page.get_by_role("radio", name="true label").click(force=True)
+    expect(page).to_have_url(re.compile(r"explain=true\+label"))
+    page.reload()
+    expect(page.get_by_role("radio", name="true label")).to_be_checked()
+    rows_page("/?target=0&rankings=l2-moco")  # a right one: there is nothing to choose
+    expect(rows(page).first).to_be_visible()
+    expect(page.get_by_role("radio", name="true label")).to_have_count(0)
 
 
 def test_each_row_has_its_colour_and_the_control_no_sign(rows_page):

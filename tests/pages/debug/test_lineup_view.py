@@ -73,6 +73,7 @@ def test_a_predicted_class_is_named(ws):
     rows = lineup_rows(ws, 1, ["l2-moco", "trak-10"], 6, explain="predicted")
     drawn = data(ws, 1, rows, explain="predicted")["rows"]
     assert [row["sign_text"] for row in drawn] == ["for Dot", "against Box <b>"]
+    assert [row["chosen"] for row in drawn] == [False, True]  # the cut removes what is shown
 
 
 def test_without_base_models_a_row_only_cuts(tmp_path):

@@ -127,14 +127,14 @@ def test_the_command_names_what_is_on_view(app, ws):
     figure, retrain, report = [code.value for code in app.code]
     assert figure == (
         "python -m attribution export figure --target 1 --rankings trak-10 --top 20 --k 7 --ends both "
-        f"--out lineup-1.png --workspace {ws.path}"
+        f"--explain predicted --out lineup-1.png --workspace {ws.path}"
     )
     assert retrain == (
         f"python -m attribution retrain --target 1 --ranking trak-10 --remove-harmful 7 --seeds 5 --workspace {ws.path}"
     )
     assert report == (
         "python -m attribution export report --target 1 --rankings trak-10 --top 20 --k 7 --ends both "
-        f"--out report-1.html --workspace {ws.path}"
+        f"--explain predicted --out report-1.html --workspace {ws.path}"
     )
 
 

@@ -30,11 +30,30 @@ def test_sets_of_rows(ws):
 
 
 @pytest.mark.parametrize("said", ["predicted", "prediction"])
-def test_a_link_may_call_the_prediction_as_before(said):
+def test_a_link_may_call_the_prediction_as_before(ws, said):
     app = open_page(target="1", explain=said)
     assert not app.exception and not app.warning
     explain = app.button_group(key=state.EXPLAIN)
     assert explain.value == "predicted" and explain.options == ["true label", "prediction"]
+
+
+def test_a_wrong_target_opens_on_its_error_and_a_right_one_on_its_label(ws):
+    app = open_page(target="1")  # a Box that every model takes for a Dot
+    explain = app.button_group(key=state.EXPLAIN)
+    assert explain.value == "predicted"
+    explain.set_value("true").run()
+    assert app.button_group(key=state.EXPLAIN).value == "true"
+    app.number_input(key=state.TARGET).set_value(0).run()
+    assert not [group for group in app.get("button_group") if group.key == state.EXPLAIN]
+    app.number_input(key=state.TARGET).set_value(1).run()
+    assert app.button_group(key=state.EXPLAIN).value == "true"  # a person's own choice lasts
+
+
+@pytest.mark.parametrize("said", ["true", "true label"])
+def test_a_link_that_explains_the_true_label_of_a_wrong_target_keeps_it(ws, said):
+    app = open_page(target="1", explain=said)
+    assert not app.exception and not app.warning
+    assert app.button_group(key=state.EXPLAIN).value == "true"
 
 
 def test_a_room_full_of_people_sees_larger_type():

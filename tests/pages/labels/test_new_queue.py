@@ -6,6 +6,7 @@ import streamlit as st
 
 from attribution.audit import faults
 from attribution.audit.decision_log import DecisionLog
+from attribution.explore import image_sets
 from attribution.runner import commands
 from pages.labels import new_queue, review_component
 from pages.ui import state
@@ -85,3 +86,22 @@ def test_what_cannot_be_read_is_said(ws):
     assert "cannot be read" in texts(page) and not page.exception
     with DecisionLog.of(ws) as log:
         assert len(log.queues()) == 1
+
+
+def test_a_kept_set_is_a_queue_that_is_made_once(ws, log):
+    assert not [button for button in run().button if button.key.startswith("review set")]
+    image_sets.save_set(ws, "dark <b>", [9, 4], [])
+    image_sets.save_set(ws, "of targets alone", [], [3])
+    page = run()
+    assert not [button for button in page.button if button.key == "review set of targets alone"]
+    page.button(key="review set dark <b>").click().run()
+    assert not page.exception and sorted(log.queue(2).items) == [4, 9]
+    assert page.selectbox(key=state.QUEUE).value == "2"
+    assert page.selectbox(key=state.QUEUE).options[0] == "2 · dark <b> · 2 images"
+    page.selectbox(key=state.QUEUE).set_value("1").run()
+    page.button(key="review set dark <b>").click().run()
+    assert page.selectbox(key=state.QUEUE).value == "2" and len(log.queues()) == 2
+    image_sets.save_set(ws, "dark <b>", [9, 4, 5], [])  # other images under the name: another queue
+    page.run()
+    page.button(key="review set dark <b>").click().run()
+    assert not page.exception and sorted(log.queue(3).items) == [4, 5, 9]
