@@ -3,8 +3,13 @@
 The picker, the target's line, the rows over the whole width; a drawer slides over from the right when it is asked for.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from attribution import UserError, Workspace
 from attribution.explore.lineup import LineupRow, alignment_warning
@@ -23,6 +28,9 @@ from pages.debug import (
     suspects,
     target_picker,
 )
+from pages.debug.lineup_view import Choice
+from pages.debug.picker_filters import Filters
+from pages.debug.surroundings import Surroundings
 from pages.ui import format as write
 from pages.ui import model_choice, sprite_sheet, state, theme
 
@@ -40,18 +48,59 @@ def main() -> None:
     target_picker.restore(ws, first)
     state.show_error()
     with st.container(gap="xxsmall"):
-        targets, target = target_picker.draw_filters(ws)
-        target_picker.draw_film(ws, targets, target)
+        filters, band = target_picker.draw_filters(ws)
+        top = st.container(gap="xxsmall")
+        with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+            ends = st.container(horizontal=True, vertical_alignment="bottom", gap="small", width="content")
+            chosen = rows.draw_rows(ws)
+            bar = st.container(horizontal=True, vertical_alignment="bottom", gap="small", width="content")
+        _draw_warnings(ws, chosen.rankings)
+        places = Places(band, top, ends, bar)
+        of_target = partial(_draw_target, ws, first, filters, chosen, places)
+        if target_picker.is_map():  # what is chosen there is chosen in the filters, too
+            of_target()
+        else:
+            _draw_again(ws, of_target, Surroundings(ws))
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where what is about the target goes: the picker's band, the picker, the ends, the cut; the rest follows."""
+
+    band: target_picker.Band
+    top: DeltaGenerator
+    ends: DeltaGenerator
+    bar: DeltaGenerator
+
+
+@st.fragment
+@theme.errors_shown()
+def _draw_again(ws: Workspace, of_target: Callable[[], None], surroundings: Surroundings) -> None:
+    """What is about the target: alone it is drawn anew where another one is chosen."""
+    if surroundings.changed():
+        st.rerun()
+    of_target()
+    state.keep_selection()
+    surroundings.note()
+
+
+def _draw_target(
+    ws: Workspace, first: OpeningTarget | None, filters: Filters, chosen: rows.Rows, places: Places
+) -> None:
+    target = target_picker.draw_target(ws, filters, places.band)
+    with places.top:
+        target_picker.draw_film(ws, filters.targets, target)
         drawer.follow(target)
-        supports = retraining.supports(ws, theme.cache_key(ws)).get(target, {})
         line = st.container()
         copies.draw(ws, target, on_image=drawer.select_image)
         error = st.container(key="error") if suspects.are_sought(ws, target) else None
-        _draw_lineup(ws, target, supports, first, line)
-        if error:  # last: the rows never wait for it
-            with error:
-                suspects.draw(ws, target, on_pick=lambda image: _pick(ws, image))
-        target_picker.draw_trail(ws, target)
+    with places.ends:
+        choice = rows.draw_ends(ws, target, chosen)
+    _draw_lineup(ws, target, choice, first, line, places.bar)
+    if error:  # last: the rows never wait for it
+        with error:
+            suspects.draw(ws, target, on_pick=lambda image: _pick(ws, image))
+    target_picker.draw_trail(ws, target)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -59,10 +108,19 @@ def _opening_target(_ws, cache_key: str) -> OpeningTarget | None:
     return opening_target(_ws)
 
 
-def _draw_lineup(ws: Workspace, target: int, supports: dict, first: OpeningTarget | None, line) -> None:
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        choice = rows.draw_controls(ws, target)
-        bar = st.container(horizontal=True, vertical_alignment="bottom", gap="small", width="content")
+def _draw_warnings(ws: Workspace, rankings: tuple[str, ...]) -> None:
+    """What the reader has to know of the rows, and of a retraining, whatever the target."""
+    if not rankings:
+        return
+    model_choice.draw_warning(ws)
+    for name in rankings:
+        warning = alignment_warning(ws, name)
+        if warning:
+            st.caption(f":material/warning: {write.plain(f'{name}: {warning}')}")
+
+
+def _draw_lineup(ws: Workspace, target: int, choice: Choice, first: OpeningTarget | None, line, bar) -> None:
+    supports = retraining.supports(ws).get(target, {})
     loaded: list[LineupRow] = []
     try:
         loaded = rows.load(ws, target, choice) if choice.rankings else []
@@ -72,18 +130,14 @@ def _draw_lineup(ws: Workspace, target: int, supports: dict, first: OpeningTarge
         if not choice.rankings:
             st.info("No ranking is chosen. Choose one or more under *Rows*.")
         _draw_line(ws, target, supports, "", retraining.Cut(None, 1), line)
+        bar.empty()  # a place that nothing was drawn in cannot be drawn in later
         return
     with bar:
-        k, cut_ranking = rows.draw_cut(ws, target, choice, loaded, first)
+        k, cut_ranking = rows.draw_cut(ws, choice, first)
         cut = retraining.cut(ws, target, retraining.row_of(loaded, cut_ranking), k)
         if ws.has_base:
             _draw_button(ws, cut)
     _draw_line(ws, target, supports, cut_ranking, cut, line)
-    model_choice.draw_warning(ws)
-    for name in choice.rankings:
-        warning = alignment_warning(ws, name)
-        if warning:
-            st.caption(f":material/warning: {write.plain(f'{name}: {warning}')}")
     planted = _planted_originals(ws, ws.fingerprint) if choice.planted else None
     rows.draw_strip(
         ws,

@@ -188,8 +188,7 @@ def carry_selection(room: str) -> None:
     for text in st.session_state.pop(LINK_ERRORS, ()):
         st.warning(write.sentence(text), icon=":material/link_off:")
     state = st.session_state
-    kept = state.setdefault(CARRIED, {})
-    kept |= {name: state[name] for name in CARRIED_KEYS if name in state}
+    kept = keep_selection()
     if state.get(LAST_PAGE) != room:
         state[LAST_PAGE] = room
         for name, value in kept.items():
@@ -197,3 +196,10 @@ def carry_selection(room: str) -> None:
                 state[name] = value
             elif name in state:
                 del state[name]
+
+
+def keep_selection() -> dict:
+    """Keeps what is looked at for the other pages, which Streamlit would forget with its widgets. Returns it."""
+    kept = st.session_state.setdefault(CARRIED, {})
+    kept |= {name: st.session_state[name] for name in CARRIED_KEYS if name in st.session_state}
+    return kept

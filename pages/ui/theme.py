@@ -3,7 +3,10 @@
 import copy
 import gc
 import os
+import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from weakref import WeakKeyDictionary
@@ -12,6 +15,7 @@ import streamlit as st
 
 from attribution import UserError, Workspace
 from attribution.files import APP
+from attribution.store.database import store_error
 from attribution.workspace import image_check
 from attribution.workspace.workspace import DEMO
 from pages.ui import cli_command, model_choice, state
@@ -84,6 +88,11 @@ def watch_workspace() -> None:
     look()
 
 
+def changed_on_disk() -> bool:
+    """Whether the workspace is no longer as it was when the page was drawn."""
+    return _stamp(opened_workspace()) != st.session_state.get(state.SEEN)
+
+
 def expect_change() -> None:
     """Called where this page itself changes the workspace: nobody has to be told that it did."""
     st.session_state[state.EXPECTED] = True
@@ -116,6 +125,18 @@ def stop_with_error(error: UserError) -> None:
     """Shows the error and stops the page."""
     st.error(write.sentence(error), icon=":material/error:")
     st.stop()
+
+
+@contextmanager
+def errors_shown() -> Iterator[None]:
+    """Shows what goes wrong within it in a sentence, and stops there. A fragment needs one of its own: Streamlit hands
+    none of its errors to who called it."""
+    try:
+        yield
+    except UserError as error:  # such as results of another version
+        stop_with_error(error)
+    except sqlite3.Error as error:
+        stop_with_error(store_error(error))
 
 
 def cache_key(ws: Workspace) -> str:
