@@ -87,17 +87,22 @@ def _draw_again(ws: Workspace, of_target: Callable[[], None], surroundings: Surr
 def _draw_target(
     ws: Workspace, first: OpeningTarget | None, filters: Filters, chosen: rows.Rows, places: Places
 ) -> None:
+    """The rows first, for they are what is waited for; then all that stands around them."""
     target = target_picker.draw_target(ws, filters, places.band)
+    drawer.follow(target)
     with places.top:
-        target_picker.draw_film(ws, filters.targets, target)
-        drawer.follow(target)
-        line = st.container()
-        copies.draw(ws, target, on_image=drawer.select_image)
+        film, line, copied = st.container(), st.container(), st.container()
         error = st.container(key="error") if suspects.are_sought(ws, target) else None
     with places.ends:
         choice = rows.draw_ends(ws, target, chosen)
-    _draw_lineup(ws, target, choice, first, line, places.bar)
-    if error:  # last: the rows never wait for it
+    strip = st.container()
+    lineup = _draw_rows(ws, target, choice, first, strip, places.bar)
+    with film:
+        target_picker.draw_film(ws, filters.targets, target)
+    with copied:
+        copies.draw(ws, target, on_image=drawer.select_image)
+    _draw_verdict(ws, target, choice, lineup, line, places.bar)
+    if error:
         with error:
             suspects.draw(ws, target, on_pick=lambda image: _pick(ws, image))
     target_picker.draw_trail(ws, target)
@@ -119,40 +124,61 @@ def _draw_warnings(ws: Workspace, rankings: tuple[str, ...]) -> None:
             st.caption(f":material/warning: {write.plain(f'{name}: {warning}')}")
 
 
-def _draw_lineup(ws: Workspace, target: int, choice: Choice, first: OpeningTarget | None, line, bar) -> None:
-    supports = retraining.supports(ws).get(target, {})
+@dataclass(frozen=True)
+class Lineup:
+    """The rows on view, and the cut through them. planted: as in `lineup_view.strip_data`."""
+
+    rows: list[LineupRow]
+    k: int
+    ranking: str
+    planted: np.ndarray | None
+
+
+def _draw_rows(ws: Workspace, target: int, choice: Choice, first: OpeningTarget | None, strip, bar) -> Lineup | None:
+    """The rows and the cut in numbers. Returns them; None where there are none."""
     loaded: list[LineupRow] = []
     try:
         loaded = rows.load(ws, target, choice) if choice.rankings else []
     except UserError as error:
-        st.error(write.sentence(error))
+        strip.error(write.sentence(error))
     if not loaded:
         if not choice.rankings:
-            st.info("No ranking is chosen. Choose one or more under *Rows*.")
-        _draw_line(ws, target, supports, "", retraining.Cut(None, 1), line)
+            strip.info("No ranking is chosen. Choose one or more under *Rows*.")
         bar.empty()  # a place that nothing was drawn in cannot be drawn in later
-        return
+        return None
     with bar:
         k, cut_ranking = rows.draw_cut(ws, choice, first)
-        cut = retraining.cut(ws, target, retraining.row_of(loaded, cut_ranking), k)
-        if ws.has_base:
-            _draw_button(ws, cut)
-    _draw_line(ws, target, supports, cut_ranking, cut, line)
     planted = _planted_originals(ws, ws.fingerprint) if choice.planted else None
-    rows.draw_strip(
-        ws,
-        target,
-        loaded,
-        choice,
-        k,
-        cut_ranking,
-        drawer.image(),
-        supports.get("remove", {}),
-        planted,
-        on_pick=lambda image: _pick(ws, image),
-    )
-    export.draw(ws, target, loaded, choice, k, cut_ranking)
-    _draw_drawer(ws, target, cut, loaded, planted)
+    supports = retraining.supports(ws).get(target, {}).get("remove", {})
+    with strip:
+        rows.draw_strip(
+            ws,
+            target,
+            loaded,
+            choice,
+            k,
+            cut_ranking,
+            drawer.image(),
+            supports,
+            planted,
+            on_pick=lambda image: _pick(ws, image),
+        )
+    return Lineup(loaded, k, cut_ranking, planted)
+
+
+def _draw_verdict(ws: Workspace, target: int, choice: Choice, lineup: Lineup | None, line, bar) -> None:
+    """What is known without the images left of the cut: the sentence, the button, the drawer; and the ways out."""
+    supports = retraining.supports(ws).get(target, {})
+    if lineup is None:
+        _draw_line(ws, target, supports, "", retraining.Cut(None, 1), line)
+        return
+    cut = retraining.cut(ws, target, retraining.row_of(lineup.rows, lineup.ranking), lineup.k)
+    if ws.has_base:
+        with bar:
+            _draw_button(ws, cut)
+    _draw_line(ws, target, supports, lineup.ranking, cut, line)
+    export.draw(ws, target, lineup.rows, choice, lineup.k, lineup.ranking)
+    _draw_drawer(ws, target, cut, lineup.rows, lineup.planted)
 
 
 def _draw_line(ws: Workspace, target: int, supports: dict, ranking: str, cut: retraining.Cut, line) -> None:
