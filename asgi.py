@@ -13,7 +13,6 @@ from attribution.files import data_folder
 from attribution.live.pictures import picture_routes
 from attribution.live.routes import live_routes
 from attribution.live.scripts import script_routes
-from attribution.live.tiles import tile_routes
 from pages.ui.old_links import old_link_routes
 
 
@@ -26,5 +25,5 @@ def token_check() -> list[Middleware]:
 
 
 # Streamlit finds this line by its syntax: `streamlit run asgi.py` and `uvicorn asgi:app` both serve it.
-routes = [*live_routes(), *picture_routes(), *script_routes(), *tile_routes(), *old_link_routes()]
+routes = [*live_routes(), *picture_routes(), *script_routes(), *old_link_routes()]
 app = st.App(Path(__file__).with_name("app.py"), routes=routes, middleware=token_check())
