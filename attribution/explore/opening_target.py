@@ -6,7 +6,9 @@ from attribution.errors import UserError
 from attribution.experiments import bundled_retrainings, support_table
 from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.spec import SEEDS
+from attribution.rankings.influence import Influence
 from attribution.store.results import ResultStore
+from attribution.training.head.recipe import is_head
 from attribution.workspace.workspace import DEMO, Workspace
 
 #: the head that the bundled demo opens with, so that the first minute is live: its features have not seen the labels,
@@ -66,11 +68,9 @@ def opening_target(workspace: Workspace) -> OpeningTarget | None:
     (88, 'datamodels-2k', 16)
     """
     told = bundled_retrainings.targets(workspace)
-    return min(
-        opening_targets(workspace),
-        default=None,
-        key=lambda removal: (removal.target not in told or not _holds(workspace, removal), *_rank(removal)),
-    )
+    ranked = opening_targets(workspace)
+    holding = (one for one in ranked if one.target in told and _is_soon_told(workspace, one) and _holds(workspace, one))
+    return next(holding, ranked[0] if ranked else None)
 
 
 def opening_targets(workspace: Workspace) -> list[OpeningTarget]:
@@ -98,6 +98,12 @@ def _rank(removal: OpeningTarget) -> tuple:
         removal.k,
         removal.target,
     )
+
+
+def _is_soon_told(workspace: Workspace, removal: OpeningTarget) -> bool:
+    """Whether the images that are removed are known without a wait: an influence takes seconds to be had at first,
+    unless by the head that the predictions are of."""
+    return is_head(workspace.recipe) or workspace.ranking(removal.ranking).method != Influence.method
 
 
 def _holds(workspace: Workspace, removal: OpeningTarget) -> bool:
