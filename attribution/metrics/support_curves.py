@@ -17,7 +17,6 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
 
 from attribution.metrics.statistics import RESAMPLES, bootstrap_interval, holm_correction, resampled_means
 
@@ -140,6 +139,8 @@ def compare_pair(
     fell below 0.05 in 11 % of studies of 10 targets, 8 % of 20 and 6 % of 50. Neither is corrected for the number of
     pairs; `compare_pairs` adds that.
     """
+    from scipy.stats import binomtest  # a third of a second that the first page need not wait for
+
     both = [
         target
         for target in a

@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 import streamlit as st
 
 from attribution import UserError, Workspace
+from attribution.explore.opening_target import opening_model, opening_target
 from attribution.files import APP
 from attribution.store.database import store_error
 from attribution.workspace import image_check
@@ -64,6 +65,19 @@ def opened_workspace() -> Workspace:
         return ws
     except UserError as error:
         stop_with_error(error)
+
+
+def warm_up() -> None:
+    """Opens the workspace as its first visitor sees it, once the server is up: a head takes a second to fit, in which
+    the visitor's browser loads the page. What cannot be read is said by the page."""
+    try:
+        path = _workspace_path()
+        opened = _open(path, _changed(Path(path) / "workspace.json"), None)
+        ws = opened.with_model(opening_model(opened) or model_choice.options(opened)[0])
+        if ws.has_base:
+            opening_target(ws)
+    except (UserError, OSError, sqlite3.Error):
+        pass
 
 
 def watch_workspace() -> None:
