@@ -122,6 +122,7 @@ ENDED_TASKS = "jobs that ended"  # name -> what ended, and was not looked at yet
 
 # Of the workspace that a visit looks at.
 SEEN = "workspace as it was"  # when the page was drawn last
+COUNTED = "visit was counted"
 EXPECTED = "change by this page"  # that nobody has to be told of
 
 ERROR = "error"  # of a callback, for the page to show

@@ -4,6 +4,7 @@ import copy
 import gc
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ LOGO = ASSETS / "logo.svg"
 LARGE_TYPE = "html { font-size: 125%; }"  # Streamlit's sizes are multiples of it
 WATCH_SECONDS = 5  # between two looks of an open page at whether the workspace changed on the disk
 _keys: WeakKeyDictionary[Workspace, tuple] = WeakKeyDictionary()  # (what it was made of, the key)
+FREEZE_VISITS = 5
 LOOK_SECONDS = 10  # between two looks at whether the images are still those of before
 
 
@@ -172,14 +174,39 @@ def train_first(ws: Workspace, why: str) -> None:
     cli_command.show(ws, "base", "train")
 
 
-@st.cache_resource(show_spinner=False)
 def freeze_gc(page: str) -> None:
-    """Excludes long-lived objects from garbage collection, once for each page: call it after the page is drawn.
+    """Excludes long-lived objects from garbage collection: after the first run of each page, and again after every
+    FREEZE_VISITS visits, when what earlier ones left is collected. Call it after the page is drawn.
 
-    Streamlit collects garbage after every run and would look through everything ever imported: a tenth of a second in
-    which no answer is sent."""
-    gc.collect()
-    gc.freeze()
+    Streamlit collects garbage after every run, and would look through everything ever imported and all that other
+    visits hold: a tenth of a second in which no answer is sent, and more in a class."""
+    is_new = state.COUNTED not in st.session_state
+    st.session_state[state.COUNTED] = True
+    if _freezer.is_due(page, is_new):
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
+
+
+class _Freezer:
+    """Which pages were drawn, and how many visits began since the last time."""
+
+    def __init__(self):
+        self.pages: set[str] = set()
+        self.visits = 0
+        self.lock = threading.Lock()
+
+    def is_due(self, page: str, is_new: bool) -> bool:
+        with self.lock:
+            self.visits += is_new
+            if page in self.pages and self.visits < FREEZE_VISITS:
+                return False
+            self.pages.add(page)
+            self.visits = 0
+            return True
+
+
+_freezer = _Freezer()
 
 
 def _changed(file: Path) -> tuple[int, int, int] | None:
