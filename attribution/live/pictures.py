@@ -20,7 +20,7 @@ from starlette.routing import Route
 from attribution.errors import UserError
 
 FOLDER = "pictures"
-MOST_BYTES = 48 * 2**20  # of all pictures that are kept
+MOST_BYTES = 24 * 2**20  # of all pictures that are kept
 MOST_OFFERS = 4  # workspaces whose images are offered, those drawn last
 IMAGE = re.compile("(train|val)-([0-9]{1,9})")
 Maker = Callable[[str, int], bytes | None]
@@ -59,13 +59,13 @@ class Pictures:
 
     def read(self, address: str) -> bytes | None:
         """The picture at an address of `publish` or `offer`; None where there is none, or none any more."""
-        path = address.removeprefix(f"{FOLDER}/").removesuffix(".png")
+        content = self.kept(address)
+        if content is not None:
+            return content
+        path = _path(address)
         of, _, name = path.partition("/")
         with self._lock:
-            content, make = self._kept.get(path), self._makers.get(of)
-            if content is not None:
-                self._kept.move_to_end(path)
-                return content
+            make = self._makers.get(of)
         image = IMAGE.fullmatch(name)
         if not make or not image:
             return None
@@ -73,6 +73,14 @@ class Pictures:
         if content is not None:
             self._keep(path, content)
         return content
+
+    def kept(self, address: str) -> bytes | None:
+        """The same of what need not be made: at once."""
+        path = _path(address)
+        with self._lock:
+            if path in self._kept:
+                self._kept.move_to_end(path)
+            return self._kept.get(path)
 
     def _keep(self, path: str, content: bytes) -> None:
         with self._lock:
@@ -82,6 +90,10 @@ class Pictures:
             self._kept.move_to_end(path)
             while self._size > self.most_bytes and len(self._kept) > 1:
                 self._size -= len(self._kept.popitem(last=False)[1])
+
+
+def _path(address: str) -> str:
+    return address.removeprefix(f"{FOLDER}/").removesuffix(".png")
 
 
 def _folder(fingerprint: str) -> str:
@@ -97,8 +109,9 @@ def picture_routes(pictures: Pictures = PICTURES) -> list[Route]:
     pictures.is_served = True
 
     async def answer(request: Request) -> Response:
+        address = "{of}/{name}.png".format(**request.path_params)
         try:
-            content = await run_in_threadpool(pictures.read, "{of}/{name}.png".format(**request.path_params))
+            content = pictures.kept(address) or await run_in_threadpool(pictures.read, address)
         except (UserError, OSError):  # a file of the workspace that cannot be read, as its page says
             content = None
         if content is None:

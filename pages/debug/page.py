@@ -91,17 +91,16 @@ def _draw_target(
     target = target_picker.draw_target(ws, filters, places.band)
     drawer.follow(target)
     with places.top:
-        film, line, copied = st.container(), st.container(), st.container()
+        target_picker.draw_film(ws, filters.targets, target)
+        line = st.container(gap="xxsmall")
         error = st.container(key="error") if suspects.are_sought(ws, target) else None
     with places.ends:
         choice = rows.draw_ends(ws, target, chosen)
     strip = st.container()
     lineup = _draw_rows(ws, target, choice, first, strip, places.bar)
-    with film:
-        target_picker.draw_film(ws, filters.targets, target)
-    with copied:
-        copies.draw(ws, target, on_image=drawer.select_image)
     _draw_verdict(ws, target, choice, lineup, line, places.bar)
+    with line:
+        copies.draw(ws, target, on_image=drawer.select_image)
     if error:
         with error:
             suspects.draw(ws, target, on_pick=lambda image: _pick(ws, image))
