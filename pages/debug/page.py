@@ -60,7 +60,7 @@ def main() -> None:
         if target_picker.is_map():  # what is chosen there is chosen in the filters, too
             of_target()
         else:
-            _draw_again(ws, of_target, Surroundings(ws))
+            _draw_again(of_target, Surroundings())
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Places:
 
 @st.fragment
 @theme.errors_shown()
-def _draw_again(ws: Workspace, of_target: Callable[[], None], surroundings: Surroundings) -> None:
+def _draw_again(of_target: Callable[[], None], surroundings: Surroundings) -> None:
     """What is about the target: alone it is drawn anew where another one is chosen."""
     if surroundings.changed():
         st.rerun()

@@ -1,11 +1,14 @@
 """What surrounds the part of the page that is about the target: that part is drawn alone, again and again, for as long
 as nothing else changed; a click that changes more has the whole page drawn."""
 
+import time
+
 import streamlit as st
 
-from attribution import Workspace
 from pages.ui import state, theme
 
+#: seconds after which a click draws the whole page: its header says what others did, such as a job of the command line
+MOST_SECONDS = 30
 #: of the address, what the part about the target has widgets for
 OWN = (
     state.TARGET,
@@ -39,8 +42,8 @@ SHOWN = (
 class Surroundings:
     """The rest of the page as it was drawn last."""
 
-    def __init__(self, ws: Workspace):
-        self.ws = ws
+    def __init__(self):
+        self.at = time.monotonic()
         self.note()
 
     def note(self) -> None:
@@ -50,7 +53,8 @@ class Surroundings:
 
     def changed(self) -> bool:
         """Whether the whole page has to be drawn."""
-        return theme.changed_on_disk() or self._now() != self.drawn
+        is_old = time.monotonic() - self.at > MOST_SECONDS
+        return is_old or theme.changed_on_disk() or self._now() != self.drawn
 
     def _now(self) -> tuple:
         params = {name: st.query_params.get_all(name) for name in st.query_params if name not in OWN}
