@@ -8,7 +8,7 @@ import streamlit as st
 from pages.ui import state, theme
 
 #: seconds after which a click draws the whole page: its header says what others did, such as a job of the command line
-MOST_SECONDS = 30
+MOST_SECONDS = 60
 #: of the address, what the part about the target has widgets for
 OWN = (
     state.TARGET,
