@@ -1,12 +1,9 @@
 """The router: which pages there are, and the one that is open. Everything else is in pages/ and attribution/."""
 
-import sqlite3
 from pathlib import Path
 
 import streamlit as st
 
-from attribution import UserError
-from attribution.store.database import store_error
 from pages.ui import browser_history, glossary, installation, model_choice, running_jobs, state, theme
 
 # folder of pages/ and path -> the room's name; the first is the front page: links to it are /?...
@@ -30,7 +27,7 @@ page = st.navigation(
     ],
     position="top",
 )
-try:
+with theme.errors_shown():
     theme.watch_workspace()
     model_choice.choose_at_first(theme.opened_workspace(), at_root=not page.url_path)
     state.carry_selection(page.url_path)
@@ -43,7 +40,3 @@ try:
     state.keep_selection()
     glossary.draw(page.url_path or "debug")
     theme.freeze_gc(page.url_path)
-except UserError as error:  # such as results of another version
-    theme.stop_with_error(error)
-except sqlite3.Error as error:
-    theme.stop_with_error(store_error(error))

@@ -1,8 +1,11 @@
 """What `python -m attribution.serve` starts: the dashboard of app.py behind the token that lets a browser in."""
 
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from threading import Thread
 
 import streamlit as st
 from starlette.middleware import Middleware
@@ -13,7 +16,6 @@ from attribution.files import data_folder
 from attribution.live.pictures import picture_routes
 from attribution.live.routes import live_routes
 from attribution.live.scripts import script_routes
-from attribution.live.tiles import tile_routes
 from pages.ui.old_links import old_link_routes
 
 
@@ -25,6 +27,19 @@ def token_check() -> list[Middleware]:
     return [Middleware(TokenCheck, token=read_token(data), spend=partial(spend_code, data), framed_by=framed_by)]
 
 
+@asynccontextmanager
+async def warmed_up(_app: st.App) -> AsyncIterator[None]:
+    """Begins what the first visitor would wait for, while the server already answers."""
+    Thread(target=_warm_up, daemon=True).start()
+    yield
+
+
+def _warm_up() -> None:
+    from pages.ui import theme  # only now: the server is up before all that pages need is there
+
+    theme.warm_up()
+
+
 # Streamlit finds this line by its syntax: `streamlit run asgi.py` and `uvicorn asgi:app` both serve it.
-routes = [*live_routes(), *picture_routes(), *script_routes(), *tile_routes(), *old_link_routes()]
-app = st.App(Path(__file__).with_name("app.py"), routes=routes, middleware=token_check())
+routes = [*live_routes(), *picture_routes(), *script_routes(), *old_link_routes()]
+app = st.App(Path(__file__).with_name("app.py"), routes=routes, middleware=token_check(), lifespan=warmed_up)

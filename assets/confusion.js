@@ -115,7 +115,7 @@ class Confusion {
     this.said.textContent = this.name(cell) + (more > 0 ? ` (the first ${cell.ids.length} of them)` : "");
     this.images.replaceChildren(...cell.ids.map((id) => {
       const image = node("img");
-      image.src = `${this.data.tiles}/val/${id}.png`;
+      image.src = `${this.data.tiles}/val-${id}.png`;
       image.width = image.height = this.data.side;
       image.alt = `validation image ${id}`;
       return image;

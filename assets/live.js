@@ -22,9 +22,15 @@ class Live {
     if (!what) return;
     this.redraw();
     this.cut(this.strip.cut);
-    what.rows.forEach((row, i) => this.ask("curve", { rows: JSON.stringify([row]) }, about).then((answer) => {
+    this.drawCurves(what.rows, about);
+  }
+
+  // One after the other, as the solver answers them: a browser asks a server six things at once, and pictures are others.
+  async drawCurves(rows, about) {
+    for (let i = 0; i < rows.length && this.about === about; i++) {
+      const answer = await this.ask("curve", { rows: JSON.stringify([rows[i]]) }, about);
       if (answer && this.about === about) { this.curves[i] = answer.rows[0]; this.redraw(i); }
-    }));
+    }
   }
 
   async cut(k) {

@@ -285,7 +285,7 @@ class TargetMap {
     this.canvas.style.cursor = found ? "pointer" : "";
     this.tip.classList.toggle("shown", Boolean(found));
     if (found) {
-      this.image.src = `${this.data.tiles}/${found.split}/${this[found.split].id[found.i]}.png`;
+      this.image.src = `${this.data.tiles}/${found.split}-${this[found.split].id[found.i]}.png`;
       this.words.textContent = this.describe(found);
       const box = this.canvas.getBoundingClientRect(), x = box.left + found.px, y = box.top + found.py;
       this.tip.style.left = `${Math.max(8, Math.min(x + 14, window.innerWidth - 200))}px`;

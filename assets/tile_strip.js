@@ -72,7 +72,7 @@ class Strip {
 
   draw(data) {
     this.resized.observe(this.root);
-    const said = JSON.stringify(data);
+    const said = JSON.stringify({ ...data, selected: null });
     if (said === this.said) return this.again(data);
     this.said = said;
     const before = this.data;
@@ -111,20 +111,21 @@ class Strip {
     this.root.replaceChildren(this.scroller, this.edge, ...(data.footnote === undefined ? [] : [this.status]));
     this.root.dataset.of = data.of ?? "";
     this.placeCut();
-    this.scroller.scrollLeft = left;
-    this.placeEdge();
+    if (left) this.scroller.scrollLeft = left; // to set it has the whole page laid out at once
     this.clampFocus();
     this.live.follow(data.live || null);
     if (hadFocus === "tile") this.tileAt(this.focus)?.focus({ preventScroll: true });
     else if (hadFocus) this.root.querySelector(`[data-part="${CSS.escape(hadFocus)}"]`)?.focus({ preventScroll: true });
     const shown = (drawn) => JSON.stringify([drawn.selected, drawn.layout, drawn.rows[0]?.tiles[0]?.id]);
-    if (data.layout !== "rows" && (!before || shown(before) !== shown(data))) this.showSelected();
+    if (!before || shown(before) !== shown(data)) this.showSelected();
   }
 
-  // The same data once more: only what the page was told in vain is put back.
+  // The same data once more, but for the selection: only what the page was told in vain is put back.
   again(data) {
+    const before = this.data;
     this.data = data;
     this.select(data.selected);
+    if (before.selected !== data.selected) this.showSelected();
     if (!data.cut || this.dragging || this.timer || this.cut === data.cut.k) return;
     this.cut = data.cut.k;
     this.placeCut();
@@ -311,7 +312,7 @@ class Strip {
     if (this.cut === null) return;
     const shown = this.data.cut.shown;
     const column = Math.min(this.cut, shown);
-    const origin = this.inner.querySelector(".ranks, .tiles")?.offsetLeft || 0;
+    const origin = this.origin();
     this.band.style.left = origin + "px";
     this.band.style.width = column * this.pitch + "px";
     this.line.style.left = origin + column * this.pitch + "px";
@@ -319,7 +320,23 @@ class Strip {
     this.line.setAttribute("aria-valuenow", String(this.cut));
     this.line.setAttribute("aria-valuetext", `${this.cut} training images`);
     this.inner.querySelectorAll(".rank").forEach((cell, i) => cell.classList.toggle("in", i < column));
-    this.placeEdge();
+    this.placeEdgeSoon();
+  }
+
+  // Where the first column begins. It is measured once for a size of the window: that lays the whole page out.
+  origin() {
+    const size = [window.innerWidth, window.innerHeight, this.data.present].join();
+    if (this.measuredAt !== size || !this.begins) {
+      this.begins = this.inner.querySelector(".ranks, .tiles")?.offsetLeft || 0;
+      this.measuredAt = size;
+    }
+    return this.begins;
+  }
+
+  // In the next frame, when the page is laid out anyway.
+  placeEdgeSoon() {
+    cancelAnimationFrame(this.edgeWaits);
+    this.edgeWaits = requestAnimationFrame(() => this.root.isConnected && this.placeEdge());
   }
 
   // A cut that is scrolled out of view leaves its tag at the edge: a drag takes the cut from there, a click brings it
@@ -579,7 +596,14 @@ class Strip {
     else if (at.bottom > list.bottom) this.scroller.scrollTop += at.bottom - list.bottom + 8;
   }
 
+  // Of a film or a wall: brings the selected tile into view, in the next frame.
   showSelected() {
+    if (this.data.layout === "rows") return;
+    cancelAnimationFrame(this.showWaits);
+    this.showWaits = requestAnimationFrame(() => this.root.isConnected && this.scrollToSelected());
+  }
+
+  scrollToSelected() {
     this.tiles.forEach((nodes, row) => nodes.forEach((node, rank) => {
       if (this.data.rows[row].tiles[rank].id !== this.data.selected) return;
       this.focus = { row, rank };

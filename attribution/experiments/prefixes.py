@@ -3,6 +3,8 @@
 Source: the brittleness protocol, Singla et al. (arXiv 2311.03386), section 4; the controls are ours.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from attribution.errors import UserError
@@ -76,13 +78,26 @@ def random_control(workspace: Workspace, edit: Edit, draw: int) -> Edit:
 
     Images of the edit itself may be drawn again: it answers "any k images of these classes", not "any others".
     """
+    return _controls(workspace, edit, [draw])[0]
+
+
+def random_controls(workspace: Workspace, edit: Edit, draws: int) -> list[Edit]:
+    """The first `draws` random controls of an edit."""
+    return _controls(workspace, edit, range(draws))
+
+
+def _controls(workspace: Workspace, edit: Edit, draws: Iterable[int]) -> list[Edit]:
     if not edit.indices:
-        return edit
-    labels = workspace.train_labels
-    rng = np.random.default_rng([int(edit.hash[:12], 16), draw])
+        return [edit for _ in draws]
+    labels, number = workspace.train_labels, int(edit.hash[:12], 16)
     classes, counts = np.unique(labels[list(edit.indices)], return_counts=True)
-    ids = np.concatenate([rng.choice(np.flatnonzero(labels == c), n, replace=False) for c, n in zip(classes, counts)])
-    return remove(ids) if edit.kind == "remove" else relabel(ids, edit.labels[0])
+    pools = [(np.flatnonzero(labels == c), n) for c, n in zip(classes, counts)]
+    controls = []
+    for draw in draws:
+        rng = np.random.default_rng([number, draw])
+        ids = np.concatenate([rng.choice(pool, n, replace=False) for pool, n in pools])
+        controls.append(remove(ids) if edit.kind == "remove" else relabel(ids, edit.labels[0]))
+    return controls
 
 
 def control_draws(recipe: str) -> int:

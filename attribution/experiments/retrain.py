@@ -15,7 +15,7 @@ from attribution.experiments.prefixes import (
     check_groups,
     control_draws,
     edit_steps,
-    random_control,
+    random_controls,
 )
 from attribution.experiments.spec import SEEDS, FixedSpec, Training, common_fields, needed_seeds
 from attribution.experiments.support_search import probe_verdict
@@ -66,8 +66,7 @@ class RetrainSpec(FixedSpec):
     def edits(self, workspace: Workspace) -> dict[str, list[Edit]]:
         """Its edits: "edit" (one), "none" (one) and "random" (`draws` of them)."""
         edit = build_edit(workspace.with_model(self.model), self.target, self.kind, self.ids)
-        controls = [random_control(workspace, edit, draw) for draw in range(self.draws)]
-        return {"edit": [edit], "none": [no_edit()], "random": controls}
+        return {"edit": [edit], "none": [no_edit()], "random": random_controls(workspace, edit, self.draws)}
 
     def trainings(self, workspace: Workspace) -> Iterator[Training]:
         """As `FixedSpec.trainings`."""
@@ -76,11 +75,10 @@ class RetrainSpec(FixedSpec):
                 for seed in self.seeds:
                     yield edit, seed
 
-    def missing(self, workspace: Workspace, store: ResultStore) -> int:
-        """As `FixedSpec.missing`; what the workspace brings along is not missing."""
+    def _count_missing(self, workspace: Workspace, store: ResultStore, keys: set[str]) -> int:
+        """As `FixedSpec._count_missing`; what the workspace brings along is not missing."""
         bundled = bundled_retrainings.load(workspace.with_model(self.model), self.target)
-        keys = self.training_keys(workspace, store) - bundled.keys()
-        return sum(store.get(key) is None for key in keys)
+        return super()._count_missing(workspace, store, keys - bundled.keys())
 
     def answer(self, workspace: Workspace, store: ResultStore) -> dict:
         """What is known so far, from the store and what the workspace brings along, in the shape of `retrain --json`.

@@ -154,13 +154,17 @@ class FixedSpec(Spec):
 
     def missing(self, workspace: Workspace, store: ResultStore) -> int:
         """How many of its trainings are still to be made."""
-        return sum(store.get(key) is None for key in self.training_keys(workspace, store))
+        return self._count_missing(workspace, store, self.training_keys(workspace, store))
+
+    def _count_missing(self, workspace: Workspace, store: ResultStore, keys: set[str]) -> int:
+        """How many of these are to be made; keys: of its trainings."""
+        return sum(store.get(key) is None for key in keys)
 
     def cost(self, workspace: Workspace, store: ResultStore) -> JobCost:
         """As `Spec.cost`."""
-        count = len(self.training_keys(workspace, store))
-        known = count - self.missing(workspace, store)
-        return cost_of(workspace, store, self.recipe_hash, count, count, known)
+        keys = self.training_keys(workspace, store)
+        known = len(keys) - self._count_missing(workspace, store, keys)
+        return cost_of(workspace, store, self.recipe_hash, len(keys), len(keys), known)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -6,7 +6,9 @@ from attribution.errors import UserError
 from attribution.experiments import bundled_retrainings, support_table
 from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.spec import SEEDS
+from attribution.rankings.influence import Influence
 from attribution.store.results import ResultStore
+from attribution.training.head.recipe import is_head
 from attribution.workspace.workspace import DEMO, Workspace
 
 #: the head that the bundled demo opens with, so that the first minute is live: its features have not seen the labels,
@@ -65,9 +67,10 @@ def opening_target(workspace: Workspace) -> OpeningTarget | None:
     >>> first.target, first.ranking, first.k
     (88, 'datamodels-2k', 16)
     """
-    removals, told = opening_targets(workspace), bundled_retrainings.targets(workspace)
-    holds = (removal for removal in removals if removal.target in told and _holds(workspace, removal))
-    return next(holds, removals[0] if removals else None)
+    told = bundled_retrainings.targets(workspace)
+    ranked = opening_targets(workspace)
+    holding = (one for one in ranked if one.target in told and _is_soon_told(workspace, one) and _holds(workspace, one))
+    return next(holding, ranked[0] if ranked else None)
 
 
 def opening_targets(workspace: Workspace) -> list[OpeningTarget]:
@@ -95,6 +98,12 @@ def _rank(removal: OpeningTarget) -> tuple:
         removal.k,
         removal.target,
     )
+
+
+def _is_soon_told(workspace: Workspace, removal: OpeningTarget) -> bool:
+    """Whether the images that are removed are known without a wait: an influence takes seconds to be had at first,
+    unless by the head that the predictions are of."""
+    return is_head(workspace.recipe) or workspace.ranking(removal.ranking).method != Influence.method
 
 
 def _holds(workspace: Workspace, removal: OpeningTarget) -> bool:

@@ -16,7 +16,6 @@ from collections.abc import Iterable
 from itertools import combinations
 
 import numpy as np
-from scipy.stats import binomtest
 
 from attribution.metrics.statistics import RESAMPLES, holm_correction, middle_share, resampled_means
 
@@ -179,6 +178,8 @@ def _fewer_images(left: np.ndarray, right: np.ndarray, k_max: int) -> np.ndarray
 
 def _comparison(left: np.ndarray, right: np.ndarray, k_max: int, level: float, means: np.ndarray | None) -> dict:
     """`compare_pair` of two sides' sizes; means: of `_fewer_images` in each resample, or None."""
+    from scipy.stats import binomtest  # a third of a second that the first page need not wait for
+
     win, loss = int((left < right).sum()), int((left > right).sum())
     images = _fewer_images(left, right, k_max)
     return {

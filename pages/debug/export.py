@@ -13,26 +13,34 @@ from pages.ui.downloads import report_button, warn_of_boxes
 
 
 def draw(ws: Workspace, target: int, rows: list[LineupRow], choice: Choice, k: int, cut_ranking: str) -> None:
-    """The row of links and buttons below the lineup."""
+    """The row of links and buttons below the lineup. What its popovers hold is sent once they are opened."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if ws.has_base:
             st.page_link("pages/compare/page.py", label="How typical is this?", icon=":material/show_chart:")
-        with st.popover("Export the figure", icon=":material/download:"):
-            warn_of_boxes(ws, "SVG")
-            for ending in lineup_figure.FORMATS:
-                st.download_button(
-                    ending[1:].upper(),
-                    data=lambda ending=ending: lineup_figure.encode(ws, target, rows, ending, k),
-                    on_click="ignore",
-                    file_name=f"lineup-{target}{ending}",
-                    key=f"download {ending}",
-                    width="stretch",
-                )
+        figure = st.popover("Export the figure", key="export figure", on_change="rerun", icon=":material/download:")
+        if figure.open:
+            with figure:
+                _draw_formats(ws, target, rows, k)
         report_button(ws, target, rows=rows, k=k)
-        with st.popover("Copy command", icon=":material/terminal:"):
-            for title, words in _commands(ws, target, rows, choice, k, cut_ranking).items():
-                st.caption(write.plain(title))
-                cli_command.show(ws, *words)
+        command = st.popover("Copy command", key="copy command", on_change="rerun", icon=":material/terminal:")
+        if command.open:
+            with command:
+                for title, words in _commands(ws, target, rows, choice, k, cut_ranking).items():
+                    st.caption(write.plain(title))
+                    cli_command.show(ws, *words)
+
+
+def _draw_formats(ws: Workspace, target: int, rows: list[LineupRow], k: int) -> None:
+    warn_of_boxes(ws, "SVG")
+    for ending in lineup_figure.FORMATS:
+        st.download_button(
+            ending[1:].upper(),
+            data=lambda ending=ending: lineup_figure.encode(ws, target, rows, ending, k),
+            on_click="ignore",
+            file_name=f"lineup-{target}{ending}",
+            key=f"download {ending}",
+            width="stretch",
+        )
 
 
 def _commands(ws: Workspace, target: int, rows: list[LineupRow], choice: Choice, k: int, cut_ranking: str) -> dict:

@@ -8,8 +8,8 @@ from attribution import UserError, Workspace
 from attribution.audit import detectors
 from attribution.export import palette
 from attribution.features.projection import Projection
-from attribution.live.tiles import tile_folder
 from attribution.metrics.label_detection import suspicion_order
+from pages.ui import sprite_sheet
 
 #: training and validation images that are drawn at most: a random sample of them
 MAX_POINTS = {"train": 10_000, "val": 2_000}
@@ -59,7 +59,7 @@ def map_data(
     train_codes, val_codes, legend = colours(ws, by, int(ws.val_labels[target]))
     predicted = ws.base.prediction if ws.has_base else ws.val_labels
     return {
-        "tiles": tile_folder(ws),
+        "tiles": sprite_sheet.image_folder(ws),
         "classes": ws.classes,
         "legend": legend,
         "by": by,

@@ -3,8 +3,13 @@
 The picker, the target's line, the rows over the whole width; a drawer slides over from the right when it is asked for.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from attribution import UserError, Workspace
 from attribution.explore.lineup import LineupRow, alignment_warning
@@ -23,6 +28,9 @@ from pages.debug import (
     suspects,
     target_picker,
 )
+from pages.debug.lineup_view import Choice
+from pages.debug.picker_filters import Filters
+from pages.debug.surroundings import Surroundings
 from pages.ui import format as write
 from pages.ui import model_choice, sprite_sheet, state, theme
 
@@ -32,8 +40,6 @@ session = st.session_state
 def main() -> None:
     """Draws the page."""
     ws = theme.workspace()
-    # The drawer's place comes first: at the end, what appears above would move it and show it twice for a moment.
-    drawer_place = st.container(key="drawer-place")
     first = _opening_target(ws, theme.cache_key(ws))
     if ws.has_base:
         question.restore(ws)
@@ -42,18 +48,65 @@ def main() -> None:
     target_picker.restore(ws, first)
     state.show_error()
     with st.container(gap="xxsmall"):
-        targets, target = target_picker.draw_filters(ws)
-        target_picker.draw_film(ws, targets, target)
-        drawer.follow(target)
-        supports = retraining.supports(ws, theme.cache_key(ws)).get(target, {})
-        line = st.container()
-        copies.draw(ws, target, on_image=drawer.select_image)
+        filters, band = target_picker.draw_filters(ws)
+        top = st.container(gap="xxsmall")
+        with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+            ends = st.container(horizontal=True, vertical_alignment="bottom", gap="small", width="content")
+            chosen = rows.draw_rows(ws)
+            bar = st.container(horizontal=True, vertical_alignment="bottom", gap="small", width="content")
+        _draw_warnings(ws, chosen.rankings)
+        places = Places(band, top, ends, bar)
+        of_target = partial(_draw_target, ws, first, filters, chosen, places)
+        if target_picker.is_map():  # what is chosen there is chosen in the filters, too
+            of_target()
+        else:
+            _draw_again(of_target, Surroundings())
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where what is about the target goes: the picker's band, the picker, the ends, the cut; the rest follows."""
+
+    band: target_picker.Band
+    top: DeltaGenerator
+    ends: DeltaGenerator
+    bar: DeltaGenerator
+
+
+@st.fragment
+@theme.errors_shown()
+def _draw_again(of_target: Callable[[], None], surroundings: Surroundings) -> None:
+    """What is about the target: alone it is drawn anew where another one is chosen."""
+    if surroundings.changed():
+        st.rerun()
+    of_target()
+    state.keep_selection()
+    surroundings.note()
+
+
+def _draw_target(
+    ws: Workspace, first: OpeningTarget | None, filters: Filters, chosen: rows.Rows, places: Places
+) -> None:
+    """The rows first, for they are what is waited for; then all that stands around them."""
+    # The drawer's place comes first: at the end, what appears above would move it and show it twice for a moment.
+    drawer_place = st.container(key="drawer-place")
+    target = target_picker.draw_target(ws, filters, places.band)
+    drawer.follow(target)
+    with places.top:
+        target_picker.draw_film(ws, filters.targets, target)
+        line = st.container(gap="xxsmall")
         error = st.container(key="error") if suspects.are_sought(ws, target) else None
-        _draw_lineup(ws, target, supports, first, line, drawer_place)
-        if error:  # last: the rows never wait for it
-            with error:
-                suspects.draw(ws, target, on_pick=lambda image: _pick(ws, image))
-        target_picker.draw_trail(ws, target)
+    with places.ends:
+        choice = rows.draw_ends(ws, target, chosen)
+    strip = st.container()
+    lineup = _draw_rows(ws, target, choice, first, strip, places.bar)
+    _draw_verdict(ws, target, choice, lineup, line, places.bar, drawer_place)
+    with line:
+        copies.draw(ws, target, on_image=drawer.select_image)
+    if error:
+        with error:
+            suspects.draw(ws, target, on_pick=lambda image: _pick(ws, image))
+    target_picker.draw_trail(ws, target)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -61,47 +114,73 @@ def _opening_target(_ws, cache_key: str) -> OpeningTarget | None:
     return opening_target(_ws)
 
 
-def _draw_lineup(ws: Workspace, target: int, supports: dict, first: OpeningTarget | None, line, drawer_place) -> None:
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        choice = rows.draw_controls(ws, target)
-        bar = st.container(horizontal=True, vertical_alignment="bottom", gap="small", width="content")
+def _draw_warnings(ws: Workspace, rankings: tuple[str, ...]) -> None:
+    """What the reader has to know of the rows, and of a retraining, whatever the target."""
+    if not rankings:
+        return
+    model_choice.draw_warning(ws)
+    for name in rankings:
+        warning = alignment_warning(ws, name)
+        if warning:
+            st.caption(f":material/warning: {write.plain(f'{name}: {warning}')}")
+
+
+@dataclass(frozen=True)
+class Lineup:
+    """The rows on view, and the cut through them. planted: as in `lineup_view.strip_data`."""
+
+    rows: list[LineupRow]
+    k: int
+    ranking: str
+    planted: np.ndarray | None
+
+
+def _draw_rows(ws: Workspace, target: int, choice: Choice, first: OpeningTarget | None, strip, bar) -> Lineup | None:
+    """The rows and the cut in numbers. Returns them; None where there are none."""
     loaded: list[LineupRow] = []
     try:
         loaded = rows.load(ws, target, choice) if choice.rankings else []
     except UserError as error:
-        st.error(write.sentence(error))
+        strip.error(write.sentence(error))
     if not loaded:
         if not choice.rankings:
-            st.info("No ranking is chosen. Choose one or more under *Rows*.")
+            strip.info("No ranking is chosen. Choose one or more under *Rows*.")
+        bar.empty()  # a place that nothing was drawn in cannot be drawn in later
+        return None
+    with bar:
+        k, cut_ranking = rows.draw_cut(ws, choice, first)
+    planted = _planted_originals(ws, ws.fingerprint) if choice.planted else None
+    supports = retraining.supports(ws).get(target, {}).get("remove", {})
+    with strip:
+        rows.draw_strip(
+            ws,
+            target,
+            loaded,
+            choice,
+            k,
+            cut_ranking,
+            drawer.image(),
+            supports,
+            planted,
+            on_pick=lambda image: _pick(ws, image),
+        )
+    return Lineup(loaded, k, cut_ranking, planted)
+
+
+def _draw_verdict(ws: Workspace, target: int, choice: Choice, lineup: Lineup | None, line, bar, drawer_place) -> None:
+    """What is known without the images left of the cut: the sentence, the button, the drawer; and the ways out."""
+    supports = retraining.supports(ws).get(target, {})
+    if lineup is None:
         _draw_line(ws, target, supports, "", retraining.Cut(None, 1), line)
         return
-    with bar:
-        k, cut_ranking = rows.draw_cut(ws, target, choice, loaded, first)
-        cut = retraining.cut(ws, target, retraining.row_of(loaded, cut_ranking), k)
-        if ws.has_base:
+    cut = retraining.cut(ws, target, retraining.row_of(lineup.rows, lineup.ranking), lineup.k)
+    if ws.has_base:
+        with bar:
             _draw_button(ws, cut)
-    _draw_line(ws, target, supports, cut_ranking, cut, line)
-    model_choice.draw_warning(ws)
-    for name in choice.rankings:
-        warning = alignment_warning(ws, name)
-        if warning:
-            st.caption(f":material/warning: {write.plain(f'{name}: {warning}')}")
-    planted = _planted_originals(ws, ws.fingerprint) if choice.planted else None
-    rows.draw_strip(
-        ws,
-        target,
-        loaded,
-        choice,
-        k,
-        cut_ranking,
-        drawer.image(),
-        supports.get("remove", {}),
-        planted,
-        on_pick=lambda image: _pick(ws, image),
-    )
-    export.draw(ws, target, loaded, choice, k, cut_ranking)
+    _draw_line(ws, target, supports, lineup.ranking, cut, line)
+    export.draw(ws, target, lineup.rows, choice, lineup.k, lineup.ranking)
     with drawer_place:
-        _draw_drawer(ws, target, cut, loaded, planted)
+        _draw_drawer(ws, target, cut, lineup.rows, lineup.planted)
 
 
 def _draw_line(ws: Workspace, target: int, supports: dict, ranking: str, cut: retraining.Cut, line) -> None:

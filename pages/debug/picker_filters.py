@@ -10,7 +10,7 @@ from attribution.explore import image_sets
 from attribution.explore.targets import choose_targets
 from pages.debug import retraining
 from pages.ui import format as write
-from pages.ui import glossary, state, theme
+from pages.ui import glossary, state
 
 ANY = "any"
 ALL_CONFIDENCES = (0.0, 1.0)
@@ -70,7 +70,7 @@ def draw(ws: Workspace, ranked: np.ndarray) -> Filters:
         if kept:
             name = st.selectbox("Kept set", [ANY, *kept], key=state.SET, bind="query-params", width=150)
         st.button("Clear filters", key="clear filters", type="tertiary", on_click=clear)
-    supports = retraining.supports(ws, theme.cache_key(ws))
+    supports = retraining.supports(ws)
     targets = choose_targets(ws, KINDS[kind], numbers.get(label), numbers.get(predicted), tuple(confidence), supports)
     if name in kept:
         targets = np.intersect1d(targets, kept[name])

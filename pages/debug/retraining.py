@@ -1,6 +1,9 @@
 """The supports that were measured, and retrainings without the images left of the cut."""
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import streamlit as st
@@ -14,6 +17,7 @@ from attribution.experiments.retrain import RetrainSpec
 from attribution.experiments.spec import SEEDS
 from attribution.explore.lineup import LineupRow
 from attribution.explore.opening_target import support_votes
+from attribution.store.database import FILE
 from attribution.store.results import ResultStore
 from pages.ui import format as write
 from pages.ui import theme
@@ -21,19 +25,63 @@ from pages.ui import theme
 K_MAX = 128  # images left of the cut at most
 
 
-@st.cache_resource(ttl=10, show_spinner=False)
-def supports(_ws: Workspace, cache_key: str) -> dict[int, dict[str, dict[str, dict]]]:
+def supports(ws: Workspace) -> dict[int, dict[str, dict[str, dict]]]:
     """target -> kind -> ranking -> {"status", "support" (int or None), "k_max"}, and where it flips also "k", "close",
-    "becomes" (class), "votes", "wrong" and "seeds", as in `opening_target.OpeningTarget`. Read anew every 10 s.
+    "becomes" (class), "votes", "wrong" and "seeds", as in `opening_target.OpeningTarget`. Read anew where one was
+    found, and where a ranking is another one than 10 s ago.
     """
-    if not _ws.has_base:  # nothing is searched before they are there
+    if not ws.has_base:  # nothing is searched before they are there
         return {}
+    key = theme.cache_key(ws)
+    return _supports(ws, key, _stored(ws).supports, _versions(ws, key))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _supports(_ws: Workspace, cache_key: str, found: tuple, versions: list) -> dict[int, dict[str, dict[str, dict]]]:
     with ResultStore.for_workspace(_ws) as store:
         table = answers.load_support_table(_ws, store)
     measured: dict[int, dict[str, dict[str, dict]]] = {}
     for row in table[(table.protocol == answers.default_protocol(_ws)) & (table.kind != "repair")].itertuples():
         measured.setdefault(int(row.target), {}).setdefault(row.kind, {})[row.ranking] = _support(_ws, row)
     return measured
+
+
+@st.cache_resource(ttl=10, max_entries=4, show_spinner=False)
+def _versions(_ws: Workspace, cache_key: str) -> list[str | None]:
+    versions = []
+    for name in _ws.rankings():
+        with suppress(UserError):
+            versions.append(_ws.ranking(name).version)
+    return versions
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Changes with what the store holds: retrainings with every one of them, supports with every answer of a search."""
+
+    retrainings: int
+    supports: tuple
+
+
+def _stored(ws: Workspace) -> Stored:
+    folder = ResultStore.folder_of(ws)
+    return _read_stored(ws, str(folder), [_file_state(folder / name) for name in (FILE, f"{FILE}-wal")])
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _read_stored(_ws: Workspace, folder: str, files: list) -> Stored:
+    with ResultStore.for_workspace(_ws) as store:
+        return Stored(store.last_retraining_number(), store.supports_version())
+
+
+def _file_state(file: Path) -> tuple[int, int] | None:
+    """Changes with every write to a file of the database; None where there is none, or nothing in it: what is only
+    read comes and goes with its readers."""
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return (status.st_mtime_ns, status.st_size) if status.st_size else None
 
 
 def _support(ws: Workspace, row) -> dict:
@@ -123,27 +171,26 @@ def cut(ws: Workspace, target: int, row: LineupRow | None, k: int) -> Cut:
     if row is None or not ws.has_base or ws.get_recipe().problem:
         return Cut(row, k)
     what = (row.ranking, ws.ranking(row.ranking).version, row.end, row.candidates, k)  # a version: of own code, too
-    return Cut(row, k, _known(ws, theme.cache_key(ws), _stamp(ws), target, what, lambda: question(ws, target, row, k)))
+    return Cut(row, k, _look_up(ws, target, what, lambda: question(ws, target, row, k)))
 
 
 def without_image(ws: Workspace, target: int, image: int) -> Known:
     """What is known of a target without one training image."""
     asked = {"target": target, "kind": "remove", "k": 0, "ranking": None, "ids": [image]}
-    return _known(ws, theme.cache_key(ws), _stamp(ws), target, (image,), lambda: asked)
+    return _look_up(ws, target, (image,), lambda: asked)
 
 
-def _stamp(ws: Workspace) -> int:
-    """Changes with every retraining that is stored."""
-    with ResultStore.for_workspace(ws) as store:
-        return store.last_retraining_number()
+def _look_up(ws: Workspace, target: int, what: tuple, asked: Callable[[], dict]) -> Known:
+    return _known(ws, theme.cache_key(ws), _stored(ws).retrainings, target, what, asked)
 
 
 @st.cache_resource(max_entries=1000, show_spinner=False)
-def _known(_ws, cache_key: str, stamp: int, target: int, what: tuple, _asked) -> Known:
+def _known(_ws, cache_key: str, retrainings: int, target: int, what: tuple, _asked) -> Known:
     try:
         spec = retrain.retrain_spec(_ws, **_asked())
         with ResultStore.for_workspace(_ws) as store:
-            cost, answer = spec.cost(_ws, store), spec.answer(_ws, store)
+            cost = spec.cost(_ws, store)
+            answer = spec.answer(_ws, store) if cost.known == cost.max_trainings else None
     except UserError as error:
         return Known(error=error)
-    return Known(spec, answer=answer if answer["complete"] else None, cost=cost)
+    return Known(spec, answer=answer, cost=cost)

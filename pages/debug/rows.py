@@ -1,6 +1,7 @@
 """Debug's rows: which rankings are shown and how, the cut, and the strip that draws them."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
@@ -44,8 +45,26 @@ def _lineup_rows(
 # -- the controls
 
 
-def draw_controls(ws: Workspace, target: int) -> Choice:
-    """What the controls above the rows say."""
+@dataclass(frozen=True)
+class Rows:
+    """What the popover of the rows says; see `lineup_view.Choice`."""
+
+    rankings: tuple[str, ...]
+    candidates: str
+    shown: int
+    scores: bool
+    planted: bool
+
+
+def draw_rows(ws: Workspace) -> Rows:
+    """The popover of the rows: the same for all targets."""
+    with st.popover("Rows", icon=":material/tune:"):
+        rankings = row_picker.draw(ws)
+        return Rows(tuple(rankings), *_draw_options(ws))
+
+
+def draw_ends(ws: Workspace, target: int, rows: Rows) -> Choice:
+    """Which ends and which class the rows show. Returns that, and what the rows are besides."""
     ends = st.segmented_control(
         "Show", ("helpful", "harmful", "both"), default="helpful", required=True, key=state.END, bind="query-params"
     )
@@ -62,10 +81,7 @@ def draw_controls(ws: Workspace, target: int) -> Choice:
             help="Prediction: what made the models say it. Similarity rows look among images of that class; signed "
             "rows show what speaks against the true label.",
         )
-    with st.popover("Rows", icon=":material/tune:"):
-        rankings = row_picker.draw(ws)
-        candidates, shown, scores, planted = _draw_options(ws)
-    return Choice(tuple(rankings), ends, explain, candidates, shown, scores, planted)
+    return Choice(rows.rankings, ends, explain, rows.candidates, rows.shown, rows.scores, rows.planted)
 
 
 def explained(ws: Workspace, target: int) -> str:
@@ -96,9 +112,7 @@ def _draw_options(ws: Workspace) -> tuple[str, int, bool, bool]:
     return candidates, shown, scores, planted
 
 
-def draw_cut(
-    ws: Workspace, target: int, choice: Choice, rows: list[LineupRow], first: OpeningTarget | None
-) -> tuple[int, str]:
+def draw_cut(ws: Workspace, choice: Choice, first: OpeningTarget | None) -> tuple[int, str]:
     """The cut in numbers. Returns k and the ranking that is cut."""
     names = choice.rankings
     if session.get(state.CUT_RANKING) not in names:

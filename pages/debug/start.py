@@ -10,7 +10,6 @@ import streamlit as st
 
 from attribution import Workspace
 from attribution.inputs import names
-from attribution.live.tiles import tile_folder
 from attribution.training.head.recipe import is_head
 from pages.debug import picker_filters
 from pages.ui import format as write
@@ -130,7 +129,7 @@ def matrix_data(ws: Workspace) -> dict:
         "classes": ws.classes,
         "cells": cells,
         "list": is_list,
-        "tiles": tile_folder(ws),
+        "tiles": sprite_sheet.image_folder(ws),
         "side": min(side, 64),
         "hint": "Point at a cell to see its images; click it to explain them.",
     }

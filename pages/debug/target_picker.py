@@ -2,8 +2,11 @@
 
 Folded it is a strip; it unfolds into a wall or the map, three views of one set of targets."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from attribution import UserError, Workspace
 from attribution.explore.opening_target import OpeningTarget
@@ -28,6 +31,15 @@ NEEDS_BASE_MODELS = {
     state.CANDIDATES: ("predicted",),
 }
 state_of = st.session_state
+
+
+@dataclass(frozen=True)
+class Band:
+    """The places of the picker's band that say which target is shown."""
+
+    count: DeltaGenerator
+    number: DeltaGenerator
+    buttons: DeltaGenerator
 
 
 def restore(ws: Workspace, first: OpeningTarget | None) -> None:
@@ -62,8 +74,9 @@ def restore(ws: Workspace, first: OpeningTarget | None) -> None:
         st.warning(write.sentence(error), icon=":material/link_off:")
 
 
-def draw_filters(ws: Workspace) -> tuple[np.ndarray, int]:
-    """The band of controls. Returns the targets that match, ascending, and the one that is shown."""
+def draw_filters(ws: Workspace) -> tuple[Filters, Band]:
+    """The band of controls, as far as they are the same for all targets. Returns what the filters say, and the places
+    that `draw_target` fills."""
     start.draw(ws, go_to)
     hint.draw()
     _say_in_address()
@@ -85,18 +98,22 @@ def draw_filters(ws: Workspace) -> tuple[np.ndarray, int]:
             buttons = st.container(horizontal=True, gap="xsmall", width="content")
             start.draw_button()
     filters = picker_filters.draw(ws, _ranked(ws, theme.cache_key(ws)))
-    targets = filters.targets
     _follow_filters(filters)
-    with number:
+    return filters, Band(count, number, buttons)
+
+
+def draw_target(ws: Workspace, filters: Filters, band: Band) -> int:
+    """Which target is shown, and the ways to its neighbours. Returns it."""
+    with band.number:
         target = st.number_input("Target", 0, ws.n_val - 1, key=state.TARGET, bind="query-params")
-    with count:
+    with band.count:
         _draw_count(ws, filters, target)
-    before, after = previous_and_next(targets, target)
-    with buttons:
+    before, after = previous_and_next(filters.targets, target)
+    with band.buttons:
         turn = {"on_click": go_to, "width": "content"}
         st.button("Previous", key="previous", shortcut="K", disabled=before is None, args=(before,), **turn)
         st.button("Next", key="next", shortcut="J", disabled=after is None, args=(after,), **turn)
-    return targets, target
+    return target
 
 
 def _say_in_address() -> None:
@@ -114,7 +131,7 @@ def draw_film(ws: Workspace, targets: np.ndarray, target: int) -> None:
     if not len(targets):
         st.info("No validation image matches these filters. Clear them, or set one of them back to *any* or *all*.")
         return
-    if _view() == "map":
+    if is_map():
         map_view.draw(ws, targets, target)
         return
     ids = _on_page(targets, target)
@@ -136,6 +153,11 @@ def go_to(target: int | None) -> None:
     """Shows another target; a callback."""
     if target is not None:
         state_of[state.TARGET] = int(target)
+
+
+def is_map() -> bool:
+    """Whether the targets are shown as a map."""
+    return _view() == "map"
 
 
 def _view() -> str:
@@ -164,7 +186,7 @@ def _draw_count(ws: Workspace, filters: Filters, target: int) -> None:
     elif target not in targets:
         st.markdown(f":material/filter_alt_off: Target {target} does not match the filter.", width="content")
         st.button("Go to the first match", key="first match", type="tertiary", on_click=go_to, args=(targets[0],))
-    elif _view() == "map":
+    elif is_map():
         st.caption(_matches("", filters, images), width="content")
     else:
         page, pages = _page(targets, target)

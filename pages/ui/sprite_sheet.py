@@ -15,6 +15,7 @@ from attribution import Workspace
 from attribution.live.pictures import PICTURES
 
 SIDE = 56  # about as many pixels a tile's side on the page
+MOST_SIDE = 256  # pixels of an image that is shown alone
 
 
 def sheet(ws: Workspace, split: str, ids, whole: bool = False) -> dict:
@@ -28,6 +29,19 @@ def sheet(ws: Workspace, split: str, ids, whole: bool = False) -> dict:
 def image_url(ws: Workspace, split: str, index: int) -> str:
     """The address of one image, at its own size."""
     return _published(ws, split, (int(index),), 1)["url"]
+
+
+def image_folder(ws: Workspace) -> str:
+    """Where a page finds each image of the workspace: "/<train or val>-<number>.png" follows. A picture is made when
+    it is first asked for, reduced where its side is beyond MOST_SIDE."""
+
+    def make(split: str, number: int) -> bytes | None:
+        images = ws.train_images if split == "train" else ws.val_images
+        if number >= len(images):
+            return None
+        return _encode(ws, split, np.array([number]), math.ceil(max(images.shape[1:3]) / MOST_SIDE))[0]
+
+    return PICTURES.offer(ws.fingerprint, make)
 
 
 def scale(ws: Workspace, side: int = SIDE) -> int:

@@ -122,6 +122,7 @@ ENDED_TASKS = "jobs that ended"  # name -> what ended, and was not looked at yet
 
 # Of the workspace that a visit looks at.
 SEEN = "workspace as it was"  # when the page was drawn last
+COUNTED = "visit was counted"
 EXPECTED = "change by this page"  # that nobody has to be told of
 
 ERROR = "error"  # of a callback, for the page to show
@@ -189,8 +190,7 @@ def carry_selection(room: str) -> None:
     for text in st.session_state.pop(LINK_ERRORS, ()):
         st.warning(write.sentence(text), icon=":material/link_off:")
     state = st.session_state
-    keep_selection()
-    kept = state[CARRIED]
+    kept = keep_selection()
     if state.get(LAST_PAGE) != room:
         state[LAST_PAGE], state[ENTERED] = room, True
         for name, value in kept.items():
@@ -200,8 +200,9 @@ def carry_selection(room: str) -> None:
                 del state[name]
 
 
-def keep_selection() -> None:
-    """Remembers what is looked at. Called after a page is drawn, too: the next run may be another room's, which no
-    longer has the values of this one's widgets."""
+def keep_selection() -> dict:
+    """Remembers what is looked at, and returns it. Called after a page is drawn, too: the next run may be another
+    room's, which no longer has the values of this one's widgets."""
     state = st.session_state
     state[CARRIED] = state.get(CARRIED, {}) | {name: state[name] for name in CARRIED_KEYS if name in state}
+    return state[CARRIED]

@@ -3,7 +3,11 @@
 import copy
 import gc
 import os
+import sqlite3
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from weakref import WeakKeyDictionary
@@ -11,7 +15,9 @@ from weakref import WeakKeyDictionary
 import streamlit as st
 
 from attribution import UserError, Workspace
+from attribution.explore.opening_target import opening_model, opening_target
 from attribution.files import APP
+from attribution.store.database import store_error
 from attribution.workspace import image_check
 from attribution.workspace.workspace import DEMO
 from pages.ui import cli_command, model_choice, state
@@ -22,6 +28,7 @@ LOGO = ASSETS / "logo.svg"
 LARGE_TYPE = "html { font-size: 125%; }"  # Streamlit's sizes are multiples of it
 WATCH_SECONDS = 5  # between two looks of an open page at whether the workspace changed on the disk
 _keys: WeakKeyDictionary[Workspace, tuple] = WeakKeyDictionary()  # (what it was made of, the key)
+FREEZE_VISITS = 5
 LOOK_SECONDS = 10  # between two looks at whether the images are still those of before
 
 
@@ -62,6 +69,19 @@ def opened_workspace() -> Workspace:
         stop_with_error(error)
 
 
+def warm_up() -> None:
+    """Opens the workspace as its first visitor sees it, once the server is up: a head takes a second to fit, in which
+    the visitor's browser loads the page. What cannot be read is said by the page."""
+    try:
+        path = _workspace_path()
+        opened = _open(path, _changed(Path(path) / "workspace.json"), None)
+        ws = opened.with_model(opening_model(opened) or model_choice.options(opened)[0])
+        if ws.has_base:
+            opening_target(ws)
+    except (UserError, OSError, sqlite3.Error):
+        pass
+
+
 def watch_workspace() -> None:
     """Has an open page follow the workspace on the disk: it looks every few seconds, and is drawn anew when something
     changed, with a word that it did. Where the folder holds another data set now, the page stops and says so. app.py
@@ -82,6 +102,11 @@ def watch_workspace() -> None:
             st.rerun()
 
     look()
+
+
+def changed_on_disk() -> bool:
+    """Whether the workspace is no longer as it was when the page was drawn."""
+    return _stamp(opened_workspace()) != st.session_state.get(state.SEEN)
 
 
 def expect_change() -> None:
@@ -118,6 +143,18 @@ def stop_with_error(error: UserError) -> None:
     st.stop()
 
 
+@contextmanager
+def errors_shown() -> Iterator[None]:
+    """Shows what goes wrong within it in a sentence, and stops there. A fragment needs one of its own: Streamlit hands
+    none of its errors to who called it."""
+    try:
+        yield
+    except UserError as error:  # such as results of another version
+        stop_with_error(error)
+    except sqlite3.Error as error:
+        stop_with_error(store_error(error))
+
+
 def cache_key(ws: Workspace) -> str:
     """A key for caches of what is computed from the workspace: it changes whenever a part does.
 
@@ -137,14 +174,39 @@ def train_first(ws: Workspace, why: str) -> None:
     cli_command.show(ws, "base", "train")
 
 
-@st.cache_resource(show_spinner=False)
 def freeze_gc(page: str) -> None:
-    """Excludes long-lived objects from garbage collection, once for each page: call it after the page is drawn.
+    """Excludes long-lived objects from garbage collection: after the first run of each page, and again after every
+    FREEZE_VISITS visits, when what earlier ones left is collected. Call it after the page is drawn.
 
-    Streamlit collects garbage after every run and would look through everything ever imported: a tenth of a second in
-    which no answer is sent."""
-    gc.collect()
-    gc.freeze()
+    Streamlit collects garbage after every run, and would look through everything ever imported and all that other
+    visits hold: a tenth of a second in which no answer is sent, and more in a class."""
+    is_new = state.COUNTED not in st.session_state
+    st.session_state[state.COUNTED] = True
+    if _freezer.is_due(page, is_new):
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
+
+
+class _Freezer:
+    """Which pages were drawn, and how many visits began since the last time."""
+
+    def __init__(self):
+        self.pages: set[str] = set()
+        self.visits = 0
+        self.lock = threading.Lock()
+
+    def is_due(self, page: str, is_new: bool) -> bool:
+        with self.lock:
+            self.visits += is_new
+            if page in self.pages and self.visits < FREEZE_VISITS:
+                return False
+            self.pages.add(page)
+            self.visits = 0
+            return True
+
+
+_freezer = _Freezer()
 
 
 def _changed(file: Path) -> tuple[int, int, int] | None:

@@ -124,6 +124,9 @@ def test_the_command_names_what_is_on_view(app, ws):
     app.query_params.update({"target": "1", "k": "7", "end": "both"})
     app.query_params["rankings"] = ["trak-10"]
     app.run()
+    assert not app.code, "they are sent once they are asked for"
+    app.session_state["copy command"] = True
+    app.run()
     figure, retrain, report = [code.value for code in app.code]
     assert figure == (
         "python -m attribution export figure --target 1 --rankings trak-10 --top 20 --k 7 --ends both "
@@ -141,6 +144,7 @@ def test_the_command_names_what_is_on_view(app, ws):
 def test_the_command_of_a_row_that_is_not_as_published_names_its_images(app, ws):
     app.query_params.update({"target": "0", "k": "2", "end": "harmful"})
     app.query_params["rankings"] = ["trak-10"]
+    app.session_state["copy command"] = True
     app.run()
     first = ws.ranking("trak-10").top(0, 2, end="harmful").ids
     assert f"retrain --target 0 --remove {first[0]},{first[1]} --seeds 5" in app.code[1].value
@@ -163,7 +167,9 @@ def keys(app) -> set:
 
 
 def test_without_base_models_what_needs_them_is_absent(untrained, tmp_path):
-    app = untrained.run()
+    app = untrained
+    app.session_state["copy command"] = True
+    app.run()
     assert not app.exception and not app.warning and not app.error and not app.info
     assert heading(app) == "Bar. No model has been trained here yet."
     assert {state.LABEL, state.CUT_RANKING, state.END, state.RANKINGS, state.CANDIDATES} <= keys(app)

@@ -58,3 +58,15 @@ def test_large_images_are_made_smaller_for_the_rows_and_not_for_the_card():
     assert (drawn["width"], drawn["height"]) == (sprite_sheet.SIDE, sprite_sheet.SIDE) and sprite_sheet.scale(ws) == 1
     assert (pixels(drawn["url"])[:, sprite_sheet.SIDE :] == [0, 200, 0]).all()
     assert pixels(sprite_sheet.image_url(ws, "val", 1)).shape == images.shape[1:]
+
+
+def test_each_image_of_a_workspace_has_an_address(monkeypatch):
+    pictures = Pictures()
+    monkeypatch.setattr(sprite_sheet, "PICTURES", pictures)
+    images = np.random.default_rng(2).integers(0, 255, (3, 6, 5), np.uint8)
+    folder = sprite_sheet.image_folder(workspace(images, inverted=True))
+    shown = np.asarray(Image.open(BytesIO(pictures.read(f"{folder}/train-2.png"))))
+    assert (shown == 255 - images[2]).all()
+    assert pictures.read(f"{folder}/val-3.png") is None
+    large = sprite_sheet.image_folder(workspace(np.zeros((1, 600, 300, 3), np.uint8), inverted=False))
+    assert Image.open(BytesIO(pictures.read(f"{large}/val-0.png"))).size == (100, 200)

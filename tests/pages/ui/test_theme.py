@@ -83,3 +83,17 @@ def test_another_data_set_in_its_place_stops_the_page(ws, page):
     assert '<a class="lu-reload" href="?"' in html(app)
     app = open_page(page)
     assert not app.warning and not app.exception, "a new visit knows nothing of the old images"
+
+
+def test_what_lives_long_is_set_aside_for_each_page_and_after_some_visits(monkeypatch):
+    freezer = theme._Freezer()
+    assert freezer.is_due("debug", is_new=True) and not freezer.is_due("debug", is_new=False)
+    assert freezer.is_due("labels", is_new=False)
+    due = [freezer.is_due("debug", is_new=True) for _ in range(2 * theme.FREEZE_VISITS)]
+    assert due == 2 * ([False] * (theme.FREEZE_VISITS - 1) + [True])
+
+
+def test_a_server_that_finds_no_workspace_still_starts(tmp_path, monkeypatch):
+    monkeypatch.setenv("LINEUP_WORKSPACE", str(tmp_path / "none"))
+    theme.warm_up()
+    assert "none" in texts(open_page("debug"))

@@ -4,6 +4,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from attribution.errors import UserError
 from attribution.live.pictures import Pictures, picture_routes
 
 
@@ -50,3 +51,45 @@ def test_pages_use_no_address_that_nobody_serves(pictures):
     assert not pictures.is_served
     picture_routes(pictures)
     assert pictures.is_served
+
+
+@pytest.fixture
+def offered(pictures):
+    """Where the two images of a data set are."""
+    made = []
+
+    def make(split, number):
+        made.append((split, number))
+        return {("train", 0): b"zero", ("val", 1): b"one"}.get((split, number))
+
+    return pictures.offer("one", make), made
+
+
+def test_an_image_is_made_once_it_is_asked_for_and_kept(browser, offered):
+    folder, made = offered
+    assert not made
+    for _ in range(2):
+        answer = browser.get(f"/{folder}/val-1.png")
+        assert answer.content == b"one" and "immutable" in answer.headers["cache-control"]
+    assert made == [("val", 1)] and browser.get(f"/{folder}/train-0.png").content == b"zero"
+
+
+@pytest.mark.parametrize("name", ["train-60", "val--1", "val-²", "val-" + "9" * 400, "other-0", "val-x", "val"])
+def test_what_is_no_image_is_not_found(browser, offered, name):
+    answer = browser.get(f"/{offered[0]}/{name}.png")
+    assert answer.status_code == 404 and answer.headers["cache-control"] == "no-store"
+
+
+def test_images_of_another_workspace_are_not_shown_nor_those_of_long_ago(pictures, browser, offered):
+    folder, _ = offered
+    assert browser.get(f"/pictures/{'1' * 16}/val-1.png").status_code == 404
+    for other in range(4):
+        pictures.offer(f"other {other}", lambda split, number: b"other")
+    assert browser.get(f"/{folder}/val-1.png").status_code == 404
+
+
+def test_an_image_that_cannot_be_read_is_not_found(pictures, browser):
+    def make(split, number):
+        raise UserError("the file is gone")
+
+    assert browser.get(f"/{pictures.offer('one', make)}/val-1.png").status_code == 404
