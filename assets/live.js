@@ -86,7 +86,7 @@ class Live {
     place.title = "refitted without the images left of the cut: the class, and its margin in logits";
   }
 
-  // The margin without the first k images, drawn beneath them: k lies where the cut after rank k lies.
+  // The margin without the top k images, drawn beneath them: k lies where the cut after rank k lies.
   picture(curve) {
     const pitch = this.strip.pitch, shown = Math.min(this.strip.data.cut.shown, curve.foretold.length - 1);
     const width = this.strip.data.cut.shown * pitch, foretold = curve.foretold.slice(0, shown + 1);
@@ -96,9 +96,9 @@ class Live {
     const x = (k) => k * pitch, y = (margin) => 3 + ((top - margin) / span) * (CURVE_HEIGHT - 6);
     const svg = vector("svg", { width, height: CURVE_HEIGHT, viewBox: `0 0 ${width} ${CURVE_HEIGHT}`, role: "img" });
     const flips = curve.flip ? `flips at ${curve.flip}` : curve.refitted[0][1] < 0 ? "wrong from the start" : `no flip within ${last}`;
-    svg.setAttribute("aria-label", `margin without the first k images: ${flips}`);
+    svg.setAttribute("aria-label", `margin without the top k images: ${flips}`);
     const title = vector("title", {});
-    title.textContent = `margin without the first k images; dots are refitted, the line is foretold by influence; ${flips}` +
+    title.textContent = `margin without the top k images; dots are refitted, the line is predicted by influence; ${flips}` +
       (curve.flip ? `, and not at ${curve.flip - 1}` : "");
     svg.append(title, vector("line", { class: "zero", x1: 0, x2: x(shown), y1: y(0), y2: y(0) }));
     svg.append(vector("polyline", { class: "foretold", points: foretold.map((m, k) => `${x(k)},${y(m)}`).join(" ") }));

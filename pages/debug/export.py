@@ -56,5 +56,5 @@ def _commands(ws: Workspace, target: int, rows: list[LineupRow], choice: Choice,
     row = retraining.row_of(rows, cut_ranking)
     if row and ws.has_base:
         question = {"verb": "retrain", "recipe": ws.recipe, **retraining.question(ws, target, row, k)}
-        commands[f"Retraining without the first {k} of {cut_ranking}"] = cli_command.arguments(question)
+        commands[f"Retraining without the top {k} of {cut_ranking}"] = cli_command.arguments(question)
     return commands | {"The report": ["export", "report", *options, "--out", f"report-{target}.html"]}

@@ -92,7 +92,7 @@ def _row(ws, image, reach: ImageInfluence, name: str, end: InfluenceEnd | None, 
     notes = [lists_text(reach, end), place_text(ws, end)] if end.n_lists is not None else []
     if not len(end.targets):
         empty = (
-            f"in the first {hubs.LIST_DEPTH} of no target" if end.scores is None else "no target: no score of this sign"
+            f"in the top {hubs.LIST_DEPTH} of no target" if end.scores is None else "no target: no score of this sign"
         )
         return drawn | {"tiles": [], "notes": notes, "empty": empty}
     true, given = ws.val_labels[end.targets], ws.train_labels[image]

@@ -171,7 +171,7 @@ def image_html(
         note += f"; a planted error, it was {write.escape(ws.classes[planted[image]])}"
     lines = "".join(
         f"<tr><td>{write.escape(row.ranking)}{' (harmful)' if row.end == 'harmful' else ''}</td>"
-        f"<td>{f'#{rank}' if rank else 'not in the first 128'}</td></tr>"
+        f"<td>{f'#{rank}' if rank else 'not in the top 128'}</td></tr>"
         for row, rank in ranks
     )
     return (

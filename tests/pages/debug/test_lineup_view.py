@@ -85,7 +85,7 @@ def test_without_base_models_a_row_only_cuts(tmp_path):
 def test_names_are_escaped_in_html(ws):
     row = lineup_rows(ws, 1, ["trak-10"], 3)[0]
     image = lineup_view.image_html(ws, 1, [(row, 1), (row, None)], None, "data:,", 7, 3)
-    assert "Box <b>" not in image and "#1" in image and "not in the first 128" in image
+    assert "Box <b>" not in image and "#1" in image and "not in the top 128" in image
 
 
 def test_a_label_is_named_where_it_is_not_the_class_explained(ws):

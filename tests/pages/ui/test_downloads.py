@@ -79,7 +79,7 @@ def test_nothing_is_made_before_a_button_is_pressed(ws, monkeypatch, page):
 
 
 def test_the_report_of_what_explore_shows(ws, offered):
-    app = opened("", **{state.TARGET: 0, state.K: 3})
+    app = opened("", **{state.TARGET: 0, state.K: 3, "copy command": True})
     content = offered["report-0.html"]().decode()
     assert "the top 3, which" in content and "validation image 0" in content
     assert any("export report --target 0" in one.value and "--k 3" in one.value for one in app.code)
@@ -96,7 +96,8 @@ def test_the_report_of_methods_is_of_the_target_looked_at_last(ws, offered):
 
 @pytest.mark.parametrize(("page", "tab", "keeps"), [("debug", None, "SVG"), ("compare", "supports", "CSV")])
 def test_signs_that_no_font_has_are_said_beside_the_files(ws, monkeypatch, page, tab, keeps):
-    assert not [caption for caption in opened(page, tab).caption if "No font" in caption.value]
+    is_open = {"export figure": True} if page == "debug" else {}
+    assert not [caption for caption in opened(page, tab, **is_open).caption if "No font" in caption.value]
     monkeypatch.setattr(lineup_figure, "missing_signs", lambda ws: "猫")
-    (said,) = {caption.value for caption in opened(page, tab).caption if "No font" in caption.value}
+    (said,) = {caption.value for caption in opened(page, tab, **is_open).caption if "No font" in caption.value}
     assert "has 猫: boxes stand for them" in said.replace("\\", "") and f"{keeps} keeps them" in said
