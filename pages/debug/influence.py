@@ -44,8 +44,8 @@ def _targets(ws: Workspace, image: int, reaches: list[ImageInfluence], on_target
     shown = np.unique(np.concatenate([np.zeros(0, np.int64), *(end.targets for end in ends)]))
     places = {int(target): at for at, target in enumerate(shown)}
     notes = [
-        f"Validation images, click one to debug it. A list is the first {hubs.DEFAULT_K} images of a "
-        "target that may rank this one; no. 1 stands in most lists."
+        f"Validation images: click one to debug it. A list is a target's top {hubs.DEFAULT_K} images, of targets that "
+        "may rank this image; hub no. 1 stands in most lists."
     ]
     if any(row.signed for row in reaches):
         notes.append("Signed rankings are sorted by score over targets, which takes their unit to be the same for all.")

@@ -27,9 +27,13 @@ PICTURES = {
     "docs/pages/data.webp": ("/data?part=import", "light", 1280, 900),
     "docs/pages/data-dark.webp": ("/data?part=models", "dark", 1280, 900),
     "docs/pages/present.webp": ("/?present=1&model=head-moco", "light", 1920, 1080),
-    "docs/pages/debug-390.webp": (f"/?{CNN}&target=88", "light", 390, 844),
-    "docs/pages/labels-390.webp": ("/labels", "light", 390, 844),
-    "docs/pages/debug-200.webp": (f"/?{CNN}&target=88", "light", 640, 450),
+}
+ROOMS = {"debug": f"/?{CNN}&target=88", "labels": "/labels", "compare": f"/compare?{CNN}", "data": "/data?part=import"}
+SIZES = {"390": (390, 844), "200": (640, 450), "1920": (1920, 1080)}  # 200: 1280 x 900 at 200 % zoom
+PICTURES |= {
+    f"docs/pages/{room}-{name}.webp": (address, "light", *size)
+    for room, address in ROOMS.items()
+    for name, size in SIZES.items()
 }
 
 
