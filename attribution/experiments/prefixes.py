@@ -90,6 +90,7 @@ def _controls(workspace: Workspace, edit: Edit, draws: Iterable[int]) -> list[Ed
     if not edit.indices:
         return [edit for _ in draws]
     labels, number = workspace.train_labels, int(edit.hash[:12], 16)
+    edit.check(len(labels))
     classes, counts = np.unique(labels[list(edit.indices)], return_counts=True)
     pools = [(np.flatnonzero(labels == c), n) for c, n in zip(classes, counts)]
     controls = []

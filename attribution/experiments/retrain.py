@@ -50,11 +50,11 @@ class RetrainSpec(FixedSpec):
     def describe(self) -> str:
         """As `Spec.describe`."""
         what = {"remove": "without", "mislabel": "with wrong labels on"}[self.kind]
-        return f"target {self.target}: retrain {what} {self.images()}"
+        return f"target {self.target}: retrain {what} {self.images('first')}"  # jobs are found by it: it stays
 
-    def images(self) -> str:
+    def images(self, first: str = "top") -> str:
         """Which images are edited, in words: "the top 4 of trak-10"."""
-        which = "most harmful" if self.end == "harmful" else "top"
+        which = "most harmful" if self.end == "harmful" else first
         images = f"the {which} {self.k} of {self.ranking}" if self.ranking else f"{self.k} chosen images"
         return images + (" with near-duplicates" if self.groups else "")
 
@@ -171,7 +171,7 @@ def retrain_spec(
 
     >>> spec = retrain_spec(Workspace.open(), 44, "trak-10", "remove", k=5)
     >>> spec.describe(), spec.total
-    ('target 44: retrain without the top 5 of trak-10', 15)
+    ('target 44: retrain without the first 5 of trak-10', 15)
     """
     target = workspace.check_target(target)
     check_edit_kind(kind)

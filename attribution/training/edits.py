@@ -44,11 +44,9 @@ class Edit:
 
         labels: the given labels, int [n_train]; not changed. Raises UserError where the edit does not fit them.
         """
-        n = len(labels)
-        if self.indices and not 0 <= self.indices[0] <= self.indices[-1] < n:
-            raise UserError(f"the edit names a training image outside 0..{n - 1}; give indices in that range")
+        self.check(len(labels))
         labels = np.array(labels)
-        keep = np.ones(n, bool)
+        keep = np.ones(len(labels), bool)
         if self.kind == "remove":
             keep[list(self.indices)] = False
         elif self.kind == "relabel":
@@ -58,6 +56,11 @@ class Edit:
             keep[indices[new == REMOVED]] = False
             labels[indices[new != REMOVED]] = new[new != REMOVED]
         return np.flatnonzero(keep), labels
+
+    def check(self, n: int) -> None:
+        """Raises UserError where the edit names an image that is none of `n`."""
+        if self.indices and not 0 <= self.indices[0] <= self.indices[-1] < n:
+            raise UserError(f"the edit names a training image outside 0..{n - 1}; give indices in that range")
 
     def restricted_to(self, indices: Iterable[int]) -> "Edit":
         """The same edit of those of its images that are among `indices` (any order, repeats ignored)."""

@@ -60,7 +60,7 @@ def test_from_the_first_picture_to_a_verdict(page, shapes):
     page.get_by_role("button", name="Show the verdict (known)").click()
     visible(page, re.compile("Known since .*nothing was trained")).to_be_visible()
     page.get_by_role("radio", name="History").click()
-    expect(page.locator(".lu-job")).to_contain_text("done target 3: retrain without the top 2")
+    expect(page.locator(".lu-job")).to_contain_text("done target 3: retrain without the first 2")
     expect(page.locator(".lu-job")).to_have_count(1)
 
     # Another one is cancelled, and says so within seconds.

@@ -37,7 +37,7 @@ def test_where_nothing_ran_there_are_ways_to_begin(ws):
 def test_a_job_is_followed_paused_resumed_and_cancelled(ws, store):
     first, number = ask(ws, store), ask(ws, store, 4)
     app = opened()
-    assert not app.exception and f"{number}. Target 4: retrain without the top 2 of trak-10" in texts(app)
+    assert not app.exception and f"{number}. Target 4: retrain without the first 2 of trak-10" in texts(app)
     assert "Waiting, 1 job before it" in bars(app)
     store.start_job(number, 10)
     store.progress_job(number, 4)

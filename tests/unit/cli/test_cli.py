@@ -192,7 +192,7 @@ def test_retrain_and_again_and_jobs(answer, run):
     assert job == {
         "id": 1,
         "state": "done",
-        "what": "target 0: retrain without the top 4 of trak-10",
+        "what": "target 0: retrain without the first 4 of trak-10",
         "done": 6,
         "total": 6,
         "seconds": job["seconds"],

@@ -56,7 +56,7 @@ def test_a_retraining_and_its_controls(ws, store):
     assert len(asked) == spec.total == 3 * (2 + 2)
     edits = [edit for edit, seed in asked if seed == 1]
     assert edits[:2] == [remove(first), no_edit()] and len({edit.hash for edit in edits}) == 4
-    assert spec.describe() == "target 0: retrain without the top 4 of trak-10"
+    assert spec.describe() == "target 0: retrain without the first 4 of trak-10"
 
 
 def test_hand_picked_images(ws):

@@ -111,7 +111,7 @@ def test_a_retraining_and_a_support_are_those_of_the_command_line(opened, answer
     assert answer(*asked)["runs"] == found["runs"]
     assert opened.retrain(0, "trak-10", k=3, draws=1)["cached"]
     for text in (repr(found), found._repr_html_()):
-        assert "without the top 3 of trak-10" in text and "nothing removed" in text and "0 of 1" in text
+        assert "without the first 3 of trak-10" in text and "nothing removed" in text and "0 of 1" in text
     same = opened.retrain(0, ids=[0, 6, 9], draws=1)
     assert [run["margin"] for run in same["runs"]] == [run["margin"] for run in found["runs"]]
     support = opened.find_support(0, "trak-10", k_max=8)

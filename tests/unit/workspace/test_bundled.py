@@ -59,7 +59,7 @@ def test_what_is_shipped_reaches_the_same_labels_only(ws, run, tmp_path, monkeyp
         copy = again.ranking(f"{ranking}-some")
         assert copy.targets.tolist() == [0, 1, 2, 3, 4] and copy.signed == ws.ranking(ranking).signed
         assert copy.method == ws.ranking(ranking).method
-        assert copy.description.endswith("first 7 · a test") and "live" not in copy.description
+        assert copy.description.endswith("top 7 · a test") and "live" not in copy.description
         for end in ends:
             assert copy.top(3, 7, end=end).ids.tolist() == ws.ranking(ranking).top(3, 7, end=end).ids.tolist()
             assert np.allclose(copy.top(3, 7, end=end).scores, ws.ranking(ranking).top(3, 7, end=end).scores)
