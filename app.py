@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from pages.ui import browser_history, glossary, installation, model_choice, running_jobs, state, theme
+from pages.ui.fragments import errors_shown
 
 # folder of pages/ and path -> the room's name; the first is the front page: links to it are /?...
 ROOMS = {"debug": "Debug", "labels": "Clean labels", "compare": "Compare", "data": "Data & jobs"}
@@ -27,7 +28,7 @@ page = st.navigation(
     ],
     position="top",
 )
-with theme.errors_shown():
+with errors_shown():
     theme.watch_workspace()
     model_choice.choose_at_first(theme.opened_workspace(), at_root=not page.url_path)
     state.carry_selection(page.url_path)

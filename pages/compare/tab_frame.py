@@ -23,6 +23,7 @@ from pages.ui import (
     theme,
 )
 from pages.ui import format as write
+from pages.ui.fragments import fragment
 from pages.ui.target_card import wall_data
 from pages.ui.tile_strip import strip
 
@@ -162,7 +163,7 @@ def watch_job(
     """How far a job is, read again every two seconds, and buttons below. sentence: of the job and how many jobs are
     ahead of it; redraw: whether the whole page is to be drawn anew."""
 
-    @st.fragment(run_every=POLL)
+    @fragment(POLL)
     def draw():
         with ResultStore.for_workspace(ws) as store:
             now, ahead = store.job(job.id), store.count_jobs_ahead(job.id)

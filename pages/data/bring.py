@@ -11,6 +11,7 @@ from attribution.runner import commands as background
 from pages.data import job_list, job_text, words
 from pages.ui import cli_command, measurement, state, theme
 from pages.ui import format as write
+from pages.ui.fragments import fragment
 
 POLL = "0.5s"
 #: formats whose files say themselves what a positive score means, or have an order alone
@@ -222,7 +223,7 @@ def _draw_outcome(ws: Workspace) -> None:
     if not command.is_open:
         return _draw_end(ws, command)
 
-    @st.fragment(run_every=POLL)
+    @fragment(POLL)
     def follow():
         now = next((one for one in background.list_commands(ws) if one.number == number), None)
         theme.expect_change()  # the scores are there before they are judged

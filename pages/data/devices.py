@@ -8,6 +8,7 @@ from attribution.runner import executors
 from attribution.store.lock import runner_alive
 from attribution.store.results import ResultStore
 from pages.ui import format as write
+from pages.ui.fragments import fragment
 
 POLL = "2s"
 
@@ -23,7 +24,7 @@ def draw(ws: Workspace) -> None:
         return
     store.close()
 
-    @st.fragment(run_every=POLL if runner_alive(store.folder) else None)
+    @fragment(POLL if runner_alive(store.folder) else None)
     def follow():
         try:
             expected = _expected_resources(ws)

@@ -16,6 +16,7 @@ from attribution.store.results import ResultStore
 from pages.data import job_text
 from pages.ui import format as write
 from pages.ui import job_buttons, model_choice, state, theme
+from pages.ui.fragments import fragment
 
 LISTED, MOST = 8, 100  # ended jobs listed at first, and at most
 POLL = "1s"
@@ -29,7 +30,7 @@ def draw(ws: Workspace) -> None:
     """The list, drawn again every second while something is at work."""
     busy, _ = _read(ws, 1)
 
-    @st.fragment(run_every=POLL if busy else None)
+    @fragment(POLL if busy else None)
     def draw_now():
         state.show_error()
         working, items = _read(ws, MOST if st.session_state.get(ALL_JOBS) else LISTED)

@@ -12,6 +12,7 @@ from attribution.store.results import ResultStore
 from pages.data import study_curves, study_text
 from pages.ui import cli_command, job_buttons, link, state, study_form, theme
 from pages.ui import format as write
+from pages.ui.fragments import fragment
 
 MAX_LISTED = 5
 POLL = "1s"
@@ -68,7 +69,7 @@ def _open_study(number: int) -> None:
 def _follow(ws: Workspace, number: int, ended: bool) -> None:
     """The study, drawn anew every second until it has ended: a pause may be lifted elsewhere."""
 
-    @st.fragment(run_every=None if ended else POLL)
+    @fragment(None if ended else POLL)
     def draw_now():
         try:
             with ResultStore.for_workspace(ws) as store:

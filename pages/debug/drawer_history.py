@@ -9,6 +9,7 @@ from pages.debug import kept_answers, question
 from pages.debug import verdict_text as text
 from pages.ui import format as write
 from pages.ui import job_buttons, model_choice, state
+from pages.ui.fragments import fragment
 
 MOST = 200  # newest jobs of the data set that are looked through
 
@@ -26,7 +27,7 @@ def _draw_jobs(ws: Workspace, target: int) -> None:
     with ResultStore.for_workspace(ws) as store:
         polled = store.has_open_jobs()
 
-    @st.fragment(run_every="2s" if polled else None)
+    @fragment("2s" if polled else None)
     def draw_now():
         with ResultStore.for_workspace(ws) as own_store:
             busy, listed = own_store.has_open_jobs(), own_store.jobs(MOST)

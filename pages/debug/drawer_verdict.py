@@ -15,6 +15,7 @@ from pages.debug import disjoint, edit_preview, kept_answers, question, retraini
 from pages.debug import verdict_text as text
 from pages.ui import cli_command, job_buttons, link, state, theme
 from pages.ui import format as write
+from pages.ui.fragments import fragment
 from pages.ui.verdict import cost_text, verdict_html
 
 
@@ -54,7 +55,7 @@ def _draw_answer(ws: Workspace, spec: Spec) -> None:
     running = bool(job and job.is_open)
     view = {RetrainSpec: _retraining, SupportSpec: _search, DisjointSpec: _disjoint}[type(spec)]
 
-    @st.fragment(run_every="1s" if running else None)
+    @fragment("1s" if running else None)
     def draw_now():
         with ResultStore.for_workspace(ws) as own_store:
             now = own_store.job(job.id) if job else None

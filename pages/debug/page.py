@@ -33,6 +33,7 @@ from pages.debug.picker_filters import Filters
 from pages.debug.surroundings import Surroundings
 from pages.ui import format as write
 from pages.ui import model_choice, sprite_sheet, state, theme
+from pages.ui.fragments import fragment
 
 session = st.session_state
 
@@ -73,8 +74,7 @@ class Places:
     bar: DeltaGenerator
 
 
-@st.fragment
-@theme.errors_shown()
+@fragment()
 def _draw_again(of_target: Callable[[], None], surroundings: Surroundings) -> None:
     """What is about the target: alone it is drawn anew where another one is chosen."""
     if surroundings.changed():

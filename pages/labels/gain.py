@@ -15,6 +15,7 @@ from attribution.store.results import ResultStore
 from pages.labels import gain_text
 from pages.ui import cli_command, job_buttons, sprite_sheet, state
 from pages.ui import format as write
+from pages.ui.fragments import fragment
 from pages.ui.target_card import wall_data
 from pages.ui.tile_strip import strip
 from pages.ui.verdict import verdict_html
@@ -93,7 +94,7 @@ def _progress(ws: Workspace, job: Job, spec: Spec | None) -> None:
     """The job that has not ended, drawn anew every second, with ways to pause and stop it."""
     number = job.id
 
-    @st.fragment(run_every=POLL)
+    @fragment(POLL)
     def draw_now():
         try:
             with ResultStore.for_workspace(ws) as store:

@@ -12,6 +12,7 @@ from attribution.inputs.limits import read_whole, shortened
 from pages.labels import corrections, decision_cache, gain, new_queue, review_component
 from pages.ui import audit_queue, link, measurement, old_links, state, theme
 from pages.ui import format as write
+from pages.ui.fragments import fragment
 
 STEPS = REVIEW, EXPORT, _ = state.REVIEW_STEP, state.EXPORT_STEP, state.BENEFIT
 MODES = ONE_IMAGE, WALL = "one image", "wall"
@@ -186,7 +187,7 @@ def _queue_text(ws: Workspace, row) -> str:
 def _review(ws: Workspace, queue: Queue, who: str, mode: str, per: int) -> None:
     token, first = _start_at(ws, queue, mode, per)
 
-    @st.fragment
+    @fragment()
     def draw_now():
         wanted = (session.get("deck") or {}).get("at") or {}
         at = wanted.get("at") if wanted.get("token") == token else None
@@ -235,7 +236,7 @@ def _read_outbox(ws: Workspace, queue: Queue | None, who: str) -> None:
     """Writes decisions as the browser sends them, and tells it what is written, by others, too. Without a queue on
     view it writes those that were still on their way, and draws the page anew with them."""
 
-    @st.fragment(run_every=POLL if queue else None)
+    @fragment(POLL if queue else None)
     def draw_now():
         outbox = (session.get("post") or {}).get("outbox")
         answer, seen = {"acked": [], "error": None}, 0

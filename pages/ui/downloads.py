@@ -7,6 +7,7 @@ from attribution.export import charts, lineup_figure, report
 from attribution.store.results import ResultStore
 from pages.ui import cli_command
 from pages.ui import format as write
+from pages.ui.fragments import fragment
 
 WIDTH_LABELS = {"single": "one column, 3.4 in", "double": "two columns, 7 in"}
 
@@ -26,7 +27,7 @@ def figure_popover(ws: Workspace, what: str, **options) -> None:
         _popover_content(ws, what, options)
 
 
-@st.fragment
+@fragment()
 def _popover_content(ws, what, options) -> None:
     with st.popover("Figure", icon=":material/image:"):
         width = st.segmented_control(

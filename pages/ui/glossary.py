@@ -7,6 +7,7 @@ import streamlit as st
 from attribution.files import APP
 from pages.ui import format as write
 from pages.ui import state
+from pages.ui.fragments import fragment
 
 TERMS: dict[str, str] = json.loads((APP / "assets" / "terms.json").read_text())["terms"]
 #: folder of a room -> its terms, in the order in which a visitor meets them
@@ -109,7 +110,7 @@ def terms_of(room: str, tab: str | None = None, topic: str | None = None) -> tup
     return tuple(dict.fromkeys((*on_view, *ROOMS[room])))
 
 
-@st.fragment
+@fragment()
 def draw(room: str) -> None:
     """A button that opens the terms of a room, in the corner of the window; nothing where the room has none. They are
     sent once it is opened."""

@@ -5,6 +5,7 @@ import streamlit as st
 from attribution.export.numbers import duration
 from attribution.files.libraries import installing
 from pages.ui import format as write
+from pages.ui.fragments import fragment
 
 EVERY = 3  # seconds between two looks
 
@@ -17,7 +18,7 @@ def draw() -> None:
     if now.state == "failed":
         st.warning(write.sentence(now.text), icon=":material/download:")
         return
-    st.fragment(_follow, run_every=EVERY)()
+    fragment(EVERY)(_follow)()
 
 
 def _follow() -> None:

@@ -8,6 +8,7 @@ from attribution import UserError, Workspace
 from attribution.runner import commands
 from pages.ui import cli_command, state
 from pages.ui import format as write
+from pages.ui.fragments import fragment
 
 POLL = "1s"
 ENDED = {"cancelled": "was cancelled", "lost": "ended without a result"}  # in the sentence on the last measurement
@@ -38,7 +39,7 @@ def under_way(ws: Workspace, words: list[str]) -> bool:
         st.warning(write.plain(f"The last measurement {ENDED.get(last.state, last.state)}: {last.message}"))
         return False
 
-    @st.fragment(run_every=POLL)
+    @fragment(POLL)
     def progress():
         now = next(command for command in commands.list_commands(ws) if command.number == last.number)
         if not now.is_open:

@@ -19,6 +19,7 @@ from attribution.store.queue import Job
 from attribution.store.results import ResultStore
 from pages.ui import format as write
 from pages.ui import job_buttons, state
+from pages.ui.fragments import fragment
 
 POLL = 2  # seconds between two looks, while something runs
 PAUSED_SECONDS = 600  # for so long a paused job stays in the chip, to be resumed
@@ -38,7 +39,7 @@ def draw(ws: Workspace, room: str) -> None:
         return
     polled = bool(under_way)
 
-    @st.fragment(run_every=POLL if polled else None)
+    @fragment(POLL if polled else None)
     def chip():
         now = current_tasks(ws)
         finished = _note_ended(ws, now, room)

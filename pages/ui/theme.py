@@ -6,8 +6,6 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from weakref import WeakKeyDictionary
@@ -17,11 +15,11 @@ import streamlit as st
 from attribution import UserError, Workspace
 from attribution.explore.opening_target import opening_model, opening_target
 from attribution.files import APP
-from attribution.store.database import store_error
 from attribution.workspace import image_check
 from attribution.workspace.workspace import DEMO
 from pages.ui import cli_command, model_choice, state
 from pages.ui import format as write
+from pages.ui.fragments import fragment, show_error
 
 ASSETS = APP / "assets"
 LOGO = ASSETS / "logo.svg"
@@ -96,7 +94,7 @@ def watch_workspace() -> None:
         st.toast("This workspace changed on disk; the page shows it as it is now.", icon=":material/sync:")
     st.session_state[state.SEEN] = seen
 
-    @st.fragment(run_every=f"{WATCH_SECONDS}s")
+    @fragment(f"{WATCH_SECONDS}s")
     def look():
         if _stamp(ws) != seen:
             st.rerun()
@@ -139,20 +137,8 @@ def draw_hidden_heading(title: str) -> None:
 
 def stop_with_error(error: UserError) -> None:
     """Shows the error and stops the page."""
-    st.error(write.sentence(error), icon=":material/error:")
+    show_error(error)
     st.stop()
-
-
-@contextmanager
-def errors_shown() -> Iterator[None]:
-    """Shows what goes wrong within it in a sentence, and stops there. A fragment needs one of its own: Streamlit hands
-    none of its errors to who called it."""
-    try:
-        yield
-    except UserError as error:  # such as results of another version
-        stop_with_error(error)
-    except sqlite3.Error as error:
-        stop_with_error(store_error(error))
 
 
 def cache_key(ws: Workspace) -> str:

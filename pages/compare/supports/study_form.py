@@ -7,6 +7,7 @@ from attribution.experiments.study import Study
 from pages.compare import tab_frame
 from pages.ui import format as write
 from pages.ui import job_buttons, state, study_form
+from pages.ui.fragments import fragment
 
 OPEN = "run a study"
 QUEUED = "study queued"
@@ -23,7 +24,7 @@ def popover(ws: Workspace, study: Study) -> None:
         _popover_content(ws, study)
 
 
-@st.fragment
+@fragment()
 def _popover_content(ws: Workspace, study: Study) -> None:
     with st.popover("Run a study", icon=":material/science:", key=OPEN, on_change="rerun") as opened:
         if opened.open:
