@@ -14,6 +14,7 @@ from attribution.training.head.recipe import is_head
 from pages.debug import picker_filters
 from pages.ui import format as write
 from pages.ui import sprite_sheet, state
+from pages.ui.fragments import errors_shown
 from pages.ui.tile_strip import component
 
 COOKIE = "lineup-start"
@@ -58,6 +59,7 @@ def _leave(page: str) -> None:
 
 
 @st.dialog("Start", width="medium", on_dismiss=_close)
+@errors_shown()
 def _panel(ws: Workspace, on_target: Callable[[int], None]) -> None:
     if state_of[state.START] == CLOSED:  # a callback of the panel closed it
         st.rerun()

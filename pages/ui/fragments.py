@@ -18,7 +18,8 @@ def show_error(error: UserError) -> None:
 
 @contextmanager
 def errors_shown() -> Iterator[None]:
-    """Shows what goes wrong within it in a sentence, and goes on behind it."""
+    """Shows what goes wrong within it in a sentence, and goes on behind it. A dialog needs one of its own, as
+    a fragment does."""
     try:
         yield
     except UserError as error:  # such as results of another version

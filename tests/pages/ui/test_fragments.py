@@ -30,7 +30,10 @@ def page(error):
 
 @pytest.mark.parametrize(
     ("error", "said"),
-    [(UserError("the disk is full; free some space"), "The disk is full"), (sqlite3.OperationalError("x"), "cannot be used")],
+    [
+        (UserError("the disk is full; free some space"), "The disk is full"),
+        (sqlite3.OperationalError("x"), "cannot be used"),
+    ],
 )
 def test_its_error_is_a_sentence(error, said):
     app = AppTest.from_function(page, kwargs={"error": error}).run()
@@ -40,5 +43,7 @@ def test_its_error_is_a_sentence(error, said):
 
 def test_every_part_is_one_of_these():
     own = {PAGES / "ui" / "fragments.py"}
-    files = [file for file in PAGES.rglob("*.py") if file not in own]
-    assert files and not [file for file in files if re.search(r"st\.fragment\b", file.read_text())]
+    texts = [file.read_text() for file in PAGES.rglob("*.py") if file not in own]
+    assert texts and not [text for text in texts if re.search(r"st\.fragment\b", text)]
+    dialogs = [text for text in texts if "@st.dialog" in text]
+    assert dialogs and all(re.search(r"@st\.dialog\(.*\)\n@errors_shown\(\)\n", text) for text in dialogs)
