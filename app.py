@@ -29,7 +29,7 @@ page = st.navigation(
     position="top",
 )
 with errors_shown():
-    theme.watch_workspace()
+    theme.watch_workspace(running_jobs.has_news)
     model_choice.choose_at_first(theme.opened_workspace(), at_root=not page.url_path)
     state.carry_selection(page.url_path)
     running_jobs.draw(theme.opened_workspace(), page.url_path)

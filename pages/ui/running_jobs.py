@@ -51,6 +51,11 @@ def draw(ws: Workspace, room: str) -> None:
         chip()
 
 
+def has_news(ws: Workspace) -> bool:
+    """Whether something is under way and the page has no chip yet, as after a command elsewhere."""
+    return not session.get(state.WATCHED_TASKS) and bool(current_tasks(ws))
+
+
 def current_tasks(ws: Workspace) -> dict[str, Task]:
     """What is under way, oldest first, by a name such as "job 7" or "command 3"; jobs that were paused just now are
     among it. Nothing where the data folder cannot be read: pages say so themselves."""

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import threading
 import time
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from weakref import WeakKeyDictionary
@@ -80,10 +81,10 @@ def warm_up() -> None:
         pass
 
 
-def watch_workspace() -> None:
+def watch_workspace(has_news: Callable[[Workspace], bool]) -> None:
     """Has an open page follow the workspace on the disk: it looks every few seconds, and is drawn anew when something
-    changed, with a word that it did. Where the folder holds another data set now, the page stops and says so. app.py
-    calls it before the page."""
+    changed, with a word that it did, or where `has_news` says so. Where the folder holds another data set now, the page
+    stops and says so. app.py calls it before the page."""
     ws = opened_workspace()
     seen = _stamp(ws)
     before = st.session_state.get(state.SEEN)
@@ -94,10 +95,14 @@ def watch_workspace() -> None:
         st.toast("This workspace changed on disk; the page shows it as it is now.", icon=":material/sync:")
     st.session_state[state.SEEN] = seen
 
+    is_drawn = False
+
     @fragment(f"{WATCH_SECONDS}s")
     def look():
-        if _stamp(ws) != seen:
+        nonlocal is_drawn
+        if _stamp(ws) != seen or (is_drawn and has_news(ws)):  # at first the page itself is still to be drawn
             st.rerun()
+        is_drawn = True
 
     look()
 

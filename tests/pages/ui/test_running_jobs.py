@@ -56,6 +56,16 @@ def test_nothing_is_drawn_while_nothing_runs(ws, store):
     assert chips(open_page("data")) == []
 
 
+def test_what_begins_elsewhere_is_news_until_there_is_a_chip(ws, store, job, monkeypatch):
+    monkeypatch.setattr(running_jobs, "session", {})
+    assert running_jobs.has_news(ws)
+    monkeypatch.setattr(running_jobs, "session", {state.WATCHED_TASKS: [f"job {job}"]})
+    assert not running_jobs.has_news(ws)
+    store.finish_job(job, "done")
+    monkeypatch.setattr(running_jobs, "session", {})
+    assert not running_jobs.has_news(ws)
+
+
 def test_what_ended_stays_until_it_is_looked_at(ws, store, job):
     app = open_page("data")
     store.finish_job(job, "done")
