@@ -160,8 +160,7 @@ def test_a_cell_shows_its_images_and_leads_to_them(visitor):
     cell = panel(visitor).get_by_role("button", name="1 image of Box <b>, predicted Dot")
     cell.hover()
     image = panel(visitor).get_by_alt_text("validation image 1", exact=True)
-    expect(image).to_be_visible()
-    assert image.evaluate("node => node.complete && node.naturalWidth") == 8
+    expect(image).to_have_js_property("naturalWidth", 8)
     cell.click()
     expect(target(visitor)).to_have_value("1")
     expect(panel(visitor)).to_have_count(0)
