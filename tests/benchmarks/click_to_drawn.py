@@ -19,6 +19,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from attribution import Workspace  # noqa: E402
+from attribution.explore.lineup import lineup_rows  # noqa: E402
 from attribution.rankings import default_rankings  # noqa: E402
 from attribution.workspace.workspace import DEMO  # noqa: E402
 from tests.browser import serving  # noqa: E402
@@ -70,7 +71,8 @@ def main() -> None:
             at = film.evaluate_all("tiles => tiles.findIndex(tile => tile.ariaSelected === 'true')")
             for tile in [film.nth((at + 1 + click) % film.count()) for click in range(CLICKS)]:
                 target = int(tile.get_attribute("aria-label").split(",")[0].split()[-1])
-                page.evaluate(WATCH, [ws.ranking(name).top(target, TILES).ids.tolist() for name in names])
+                rows = lineup_rows(ws, target, names, TILES, explain="predicted")  # the label, where that is right
+                page.evaluate(WATCH, [row.ids.tolist() for row in rows])
                 tile.click()
                 milliseconds.append(page.evaluate("window.measured"))
                 serving.settle(page)
