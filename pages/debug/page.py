@@ -13,7 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from attribution import UserError, Workspace
 from attribution.explore.lineup import LineupRow, alignment_warning
-from attribution.explore.opening_target import OpeningTarget, opening_target
+from attribution.explore.opening_target import OpeningTarget
 from pages.debug import (
     copies,
     drawer,
@@ -41,7 +41,7 @@ session = st.session_state
 def main() -> None:
     """Draws the page."""
     ws = theme.workspace()
-    first = _opening_target(ws, theme.cache_key(ws))
+    first = theme.first_target(ws)
     if ws.has_base:
         question.restore(ws)
     for error in drawer.restore(ws):
@@ -107,11 +107,6 @@ def _draw_target(
         with error:
             suspects.draw(ws, target, on_pick=lambda image: _pick(ws, image))
     target_picker.draw_trail(ws, target)
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _opening_target(_ws, cache_key: str) -> OpeningTarget | None:
-    return opening_target(_ws)
 
 
 def _draw_warnings(ws: Workspace, rankings: tuple[str, ...]) -> None:

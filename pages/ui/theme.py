@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 import streamlit as st
 
 from attribution import UserError, Workspace
-from attribution.explore.opening_target import opening_model, opening_target
+from attribution.explore.opening_target import OpeningTarget, opening_model, opening_target
 from attribution.files import APP
 from attribution.workspace import image_check
 from attribution.workspace.workspace import DEMO
@@ -76,9 +76,19 @@ def warm_up() -> None:
         opened = _open(path, _changed(Path(path) / "workspace.json"), None)
         ws = opened.with_model(opening_model(opened) or model_choice.options(opened)[0])
         if ws.has_base:
-            opening_target(ws)
+            first_target(ws)
     except (UserError, OSError, sqlite3.Error):
         pass
+
+
+def first_target(ws: Workspace) -> OpeningTarget | None:
+    """What Debug opens with where nobody names a target. Who asks while it is being found waits for that."""
+    return _first_target(ws, cache_key(ws))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _first_target(_ws, key: str) -> OpeningTarget | None:
+    return opening_target(_ws)
 
 
 def watch_workspace(has_news: Callable[[Workspace], bool]) -> None:
