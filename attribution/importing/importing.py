@@ -101,15 +101,12 @@ def import_ranking(
         raise UserError("this format has no more than each target's first images; import it without --dense")
     part = f"rankings/{name}"
     with staged_folder(workspace.new_folder(part)) as folder:
-        write = (
-            _write_compact
-            if compact
-            else _write_dense
-            if dense
-            else _write_both_ends
-            if incoming.read_scores
-            else _write_lists
-        )
+        if compact:
+            write = _write_compact
+        elif dense:
+            write = _write_dense
+        else:
+            write = _write_both_ends if incoming.read_scores else _write_lists
         ends = write(folder, workspace, incoming, k, progress or (lambda *at: None))
         alignment = compute_alignment(
             ends[0], incoming.targets, workspace.train_labels, workspace.val_labels, ends[1] if len(ends) > 1 else None
