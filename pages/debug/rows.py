@@ -9,7 +9,8 @@ import streamlit as st
 from attribution import Workspace
 from attribution.explore.lineup import LineupRow, lineup_rows
 from attribution.explore.opening_target import OpeningTarget
-from pages.debug import lineup_view, retraining, row_picker
+from attribution.rankings.unrolled import on_demand
+from pages.debug import computed_row, lineup_view, retraining, row_picker
 from pages.debug.lineup_view import Choice
 from pages.ui import sprite_sheet, state, theme
 from pages.ui.tile_strip import strip
@@ -19,9 +20,10 @@ session = st.session_state
 
 def load(ws: Workspace, target: int, choice: Choice) -> list[LineupRow]:
     """The rows of the rankings that are chosen; raises UserError where one cannot be read."""
+    versions = [ws.ranking(name).version_of(target) for name in choice.rankings]  # of own code, too
     asked = (
         ws,
-        f"{theme.cache_key(ws)} {[ws.ranking(name).version for name in choice.rankings]}",  # of own code, too
+        f"{theme.cache_key(ws)} {versions}",
         target,
         choice.rankings,
         choice.shown,
@@ -159,7 +161,17 @@ def draw_strip(
         planted=planted,
         scale=sprite_sheet.scale(ws),
     )
-    strip("rows", data, on_pick=lambda tile: on_pick(tile["id"]), on_row=_cut_row, on_cut=_move_cut)
+    for line, row in zip(data["rows"], rows):
+        if row.undefined and row.ranking == on_demand.NAME and (action := computed_row.action(ws, target)):
+            line["action"] = action
+    strip(
+        "rows",
+        data,
+        on_pick=lambda tile: on_pick(tile["id"]),
+        on_row=_cut_row,
+        on_cut=_move_cut,
+        on_act=lambda _: computed_row.ask(ws, target),
+    )
 
 
 def _cut_row(row_id: str) -> None:

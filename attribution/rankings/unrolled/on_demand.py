@@ -1,4 +1,4 @@
-"""Unrolled of single targets, each computed seed by seed when somebody asks for it (`attribution.experiments.unrolled`).
+"""Unrolled of single targets, each computed seed by seed when asked for (`attribution.experiments.unrolled`).
 
 The scores are kept in the result store. The ranking reads what is there; of a target that nobody asked for it has none.
 """
@@ -46,14 +46,14 @@ class UnrolledExact(Ranking):
     """By how much a target's margin would rise with the weight of a training image in the loss, to first order, with
     the exact curvature: the mean over the seeds that were computed for it."""
 
-    name, method = NAME, "Unrolled"
+    name, method = NAME, "Unrolled, exact"
     signed, live, by_target = True, True, True
 
     def __init__(self, workspace: Workspace):
         super().__init__(workspace)
         self.recipe = workspace.get_recipe()
         self.epochs = epochs_that_fit(workspace, self.recipe)
-        self.description = f"exact, last {self.epochs} of {self.recipe.epochs} epochs · computed target by target"
+        self.description = f"last {self.epochs} of {self.recipe.epochs} epochs · computed target by target"
         self._read: tuple[tuple, dict[int, np.ndarray]] = ((), {})
 
     @property
@@ -84,8 +84,8 @@ class UnrolledExact(Ranking):
         """See `Ranking.description_of`: how many models there are, and how stable the first images are."""
         models = len(self.seeds_of(target))
         shared = self.shared(target)
-        stable = f", first {N_FIRST}: {shared:.0f} the same between two" if shared is not None else ""
-        return f"exact · {models} model{'s' * (models != 1)}{stable}" if models else "exact"
+        stable = f", {shared:.0f} of {N_FIRST} the same" if shared is not None else ""
+        return f"{models} model{'s' * (models != 1)}{stable}"
 
     def shared(self, target: int) -> float | None:
         """How many of the first `N_FIRST` images two seeds share, the mean over pairs; None with fewer than two."""
