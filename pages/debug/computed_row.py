@@ -26,12 +26,13 @@ def is_offered(ws: Workspace) -> bool:
     return not on_demand.refusal(ws)
 
 
-def action(ws: Workspace, target: int) -> dict | None:
-    """The button that stands in the empty row, as of `tile_strip`; None while a job is at work on it."""
+def empty_row(ws: Workspace, target: int) -> dict:
+    """What stands in the row as long as it is empty, as of `tile_strip`: its button, or that a job is at work on it."""
     job = _job_of(ws, target)
     if job and not job.has_ended:
-        return None
-    return {"text": f"Compute (about {_price(ws, target, 1)})", "title": _help(ws)}
+        return {"empty": "Being computed: how far it is stands below the rows"}
+    action = {"text": f"Compute ({_price(ws, target, 1)})", "title": _help(ws)}
+    return {"empty": "Not computed for this target yet", "action": action}
 
 
 def draw(ws: Workspace, target: int, rankings: tuple[str, ...]) -> None:
@@ -42,26 +43,29 @@ def draw(ws: Workspace, target: int, rankings: tuple[str, ...]) -> None:
     if not is_offered(ws):
         return
     if NAME not in rankings:
-        if not _has_scores(ws, target):
-            st.button(
-                f"Add the row Unrolled, exact (about {_price(ws, target, 1)})",
-                key="add computed row",
-                type="tertiary",
-                icon=":material/add:",
-                help=_help(ws),
-                on_click=_add,
-                args=(ws, target, rankings),
-            )
         return
     ranking = ws.ranking(NAME)
     if not isinstance(ranking, UnrolledExact):  # an import of that name
         return
     job = _job_of(ws, target)
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="computed-row"):
-        if job and not job.has_ended:
-            _follow(ws, target, ranking, job)
-        else:
-            _draw_state(ws, target, ranking, job)
+    if job and not job.has_ended:
+        _follow(ws, target, ranking, job)
+    else:
+        _draw_state(ws, target, ranking, job)
+
+
+def draw_offer(ws: Workspace, target: int, rankings: tuple[str, ...]) -> None:
+    """The way to the row where it is not on view, and the target has no other Unrolled scores."""
+    if is_offered(ws) and NAME not in rankings and not _has_scores(ws, target):
+        st.button(
+            f"Unrolled, exact: {_price(ws, target, 1)}",
+            key="add computed row",
+            type="tertiary",
+            icon=":material/add:",
+            help=f"Adds a row. {_help(ws)}",
+            on_click=_add,
+            args=(ws, target, rankings),
+        )
 
 
 def ask(ws: Workspace, target: int, models: int | None = None) -> None:
@@ -93,16 +97,12 @@ def _has_scores(ws: Workspace, target: int) -> bool:
 def _draw_state(ws: Workspace, target: int, ranking: UnrolledExact, job: Job | None) -> None:
     """How many models there are, and the button for one more."""
     models = len(ranking.seeds_of(target))
-    st.caption(write.plain(state_text(ranking, target)), width="content")
-    if models < len(on_demand.SEEDS):
-        label = "+1 model" if models else "Compute"
-        st.button(
-            f"{label} (about {_price(ws, target, models + 1)})",
-            key="sharpen computed row",
-            help=MORE if models else _help(ws),
-            on_click=ask,
-            args=(ws, target),
-        )
+    if models:  # else the row itself says so, and has the button
+        with _line():
+            st.caption(write.plain(state_text(ranking, target)), width="content")
+            if models < len(on_demand.SEEDS):
+                label = f"+1 model ({_price(ws, target, models + 1)})"
+                st.button(label, key="sharpen computed row", help=MORE, on_click=ask, args=(ws, target))
     if job and job.state == "failed":
         st.caption(f":material/error: {write.sentence(job.message)}")
 
@@ -110,8 +110,6 @@ def _draw_state(ws: Workspace, target: int, ranking: UnrolledExact, job: Job | N
 def state_text(ranking: UnrolledExact, target: int) -> str:
     """How many models are behind a target's row, and how stable its first images are between them."""
     models = len(ranking.seeds_of(target))
-    if not models:
-        return "Unrolled, exact: not computed for this target yet."
     if models == 1:
         return "Unrolled, exact: 1 model. How stable the row is shows with a second."
     shared = ranking.shared(target) or 0.0
@@ -132,9 +130,10 @@ def _follow(ws: Workspace, target: int, ranking: UnrolledExact, job: Job) -> Non
             if now is None or now.is_open != job.is_open or now.has_ended or ranking.seeds_of(target) != before:
                 st.rerun()
             share = share_done(store, now)
-        st.progress(share, write.plain(progress_text(now, share)), width=420)
+        with _line():
+            st.progress(share, write.plain(progress_text(now, share)), width=420)
+            job_buttons.draw(ws, now, "computed row")
         job_buttons.keep_going(ws, now)
-        job_buttons.draw(ws, now, "computed row")
 
     follow()
 
@@ -164,10 +163,14 @@ def _job_of(ws: Workspace, target: int) -> Job | None:
 
 
 def _price(ws: Workspace, target: int, models: int) -> str:
-    """Such as "20 s": what a row of so many models takes yet."""
+    """Such as "about 20 s": what a row of so many models takes yet."""
     spec = unrolled_spec(ws, target, models)
     with ResultStore.for_workspace(ws) as store:
-        return write.seconds(spec.cost(ws, store).seconds)
+        return f"about {running_jobs.roughly(spec.cost(ws, store).seconds)}"
+
+
+def _line():
+    return st.container(horizontal=True, vertical_alignment="center", gap="small")
 
 
 def _help(ws: Workspace) -> str:

@@ -162,8 +162,8 @@ def draw_strip(
         scale=sprite_sheet.scale(ws),
     )
     for line, row in zip(data["rows"], rows):
-        if row.undefined and row.ranking == on_demand.NAME and (action := computed_row.action(ws, target)):
-            line["action"] = action
+        if row.undefined and row.ranking == on_demand.NAME:
+            line |= computed_row.empty_row(ws, target)
     strip(
         "rows",
         data,

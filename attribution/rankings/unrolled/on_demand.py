@@ -85,7 +85,7 @@ class UnrolledExact(Ranking):
         models = len(self.seeds_of(target))
         shared = self.shared(target)
         stable = f", {shared:.0f} of {N_FIRST} the same" if shared is not None else ""
-        return f"{models} model{'s' * (models != 1)}{stable}"
+        return f"{models} model{'s' * (models != 1)}{stable}" if models else "computed when it is asked for"
 
     def shared(self, target: int) -> float | None:
         """How many of the first `N_FIRST` images two seeds share, the mean over pairs; None with fewer than two."""
