@@ -108,7 +108,7 @@ def plan(
 
 def _check_recipe(recipe) -> None:
     if problem := recipe_problem(recipe):
-        raise UserError(problem if isinstance(recipe, Recipe) else f"{problem}; say another with --recipe")
+        raise UserError(problem if recipe.kind == Recipe.kind else f"{problem}; say another with --recipe")
 
 
 def _parameters(workspace: Workspace, recipe: Recipe) -> int:

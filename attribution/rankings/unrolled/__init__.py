@@ -16,7 +16,7 @@ EPOCHS, WINDOWS = 3, 3  # the last epochs gone back through, and the windows of 
 
 def recipe_problem(recipe) -> str:
     """Why a recipe's trainings cannot be gone back through, a sentence without a full stop; "" where they can."""
-    if recipe.problem or isinstance(recipe, Recipe):
+    if isinstance(recipe, Recipe) or recipe.kind == "predictions only":
         return recipe.problem
     what = "refitted without steps" if recipe.kind == "head" else "your own, whose steps Lineup does not know"
     return (

@@ -110,7 +110,7 @@ def test_a_recipe_that_only_predicts_or_is_ones_own_is_refused(ws, monkeypatch):
 
     monkeypatch.setattr(ws, "get_recipe", lambda *_: Own())
     assert on_demand.refusal(ws).endswith("and mine is your own, whose steps Lineup does not know")
-    Own.problem = "its code is not here"
+    Own.kind, Own.problem = "predictions only", "its code is not here"
     assert on_demand.refusal(ws) == "its code is not here"
 
 
