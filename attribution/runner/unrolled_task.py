@@ -19,12 +19,10 @@ REPORT_SECONDS = 0.5  # between two reports at least
 
 
 def load_trainer(workspace: Any, name: str, device: str | None = None) -> "Trainer":
-    """The trainer of a built-in recipe, in float32 where the recipe takes bfloat16: one cannot go back through that."""
-    import torch
+    """The trainer of a built-in recipe, as `rankings.unrolled.exact` needs it."""
+    from attribution.rankings.unrolled.exact import make_trainer
 
-    from attribution.training.trainer import Trainer
-
-    return Trainer(workspace, recipes.get_recipe(name), device, torch.float32)
+    return make_trainer(workspace, recipes.get_recipe(name), device)
 
 
 def unrolled_event(spec: UnrolledSpec, trainer: "Trainer", report: Callable[[int, int], None]) -> dict:

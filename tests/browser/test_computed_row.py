@@ -40,11 +40,11 @@ def test_a_row_is_computed_from_its_button_sharpened_and_cut(page, shapes, ws):
     page.get_by_role("button", name="+1 model").click()
     expect(page.get_by_text("the mean of 2 models")).to_be_visible(timeout=SOON)
     expect(page.locator(".st-key-rows").get_by_text("of 20 the same")).to_be_visible()
-    page.locator(".st-key-rows").get_by_role("button", name="Cut and retrain by unrolled-exact").click()
-    serving.settle(page)
-    page.get_by_role("button", name="and retrain").first.click()
+    page.locator('.st-key-rows [data-choose="unrolled-exact helpful"]').click()
+    expect(page.locator('.st-key-rows .chosen [data-choose="unrolled-exact helpful"]')).to_be_visible(timeout=SOON)
+    page.get_by_role("button", name="Remove top").click()
+    expect(page.get_by_role("button", name="Pause").first).to_be_visible(timeout=SOON)
     with ResultStore.for_workspace(ws) as store:
-        expect(page.get_by_test_id("stMain").get_by_text("of unrolled-exact").first).to_be_visible(timeout=SOON)
         assert store.jobs()[0].spec["ranking"] == "unrolled-exact"
     assert not errors
 

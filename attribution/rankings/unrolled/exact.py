@@ -7,9 +7,16 @@ import numpy as np
 import torch
 
 from attribution.rankings.unrolled import final, reverse, trajectory
+from attribution.training.recipes import Recipe
 from attribution.training.trainer import Trainer
 
 STEP_BACK = 6  # training steps that a step back takes, about; see docs/protocol.md
+
+
+def make_trainer(workspace, recipe: Recipe, device: str | None = None) -> Trainer:
+    """The trainer of a built-in recipe, in float32 where the recipe takes bfloat16: one cannot go back through that.
+    workspace, device: as `Trainer` takes them."""
+    return Trainer(workspace, recipe, device, torch.float32)
 
 
 def target_scores(

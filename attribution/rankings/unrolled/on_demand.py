@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -51,7 +51,7 @@ class UnrolledExact(Ranking):
 
     def __init__(self, workspace: Workspace):
         super().__init__(workspace)
-        self.recipe = workspace.get_recipe()
+        self.recipe = cast("Recipe", workspace.get_recipe())  # `load` lets no other through
         self.epochs = epochs_that_fit(workspace, self.recipe)
         self.description = f"last {self.epochs} of {self.recipe.epochs} epochs · computed target by target"
         self._read: tuple[tuple, dict[int, np.ndarray]] = ((), {})
@@ -154,8 +154,9 @@ def refusal(workspace: Workspace) -> str:
     recipe = workspace.get_recipe()
     if problem := recipe_problem(recipe):
         return problem
-    if not epochs_that_fit(workspace, recipe):
-        size = about_weights(workspace, recipe)
+    built_in = cast("Recipe", recipe)
+    if not epochs_that_fit(workspace, built_in):
+        size = about_weights(workspace, built_in)
         return (
             f"unrolled goes back through an epoch at least, and the weights of {recipe.name} in one, "
             f"{size / 1e6:.0f} million before each step, take more than {MAX_KEPT_BYTES >> 30} GiB"

@@ -104,14 +104,11 @@ def test_under_a_head_it_says_which_row_is_the_same(ws):
     assert NAME not in row_names(seen)
 
 
-def test_a_recipe_that_only_predicts_or_is_ones_own_is_refused(ws, monkeypatch):
-    class Own:
-        name, kind, problem = "mine", "own", ""
-
-    monkeypatch.setattr(ws, "get_recipe", lambda *_: Own())
+def test_a_recipe_of_ones_own_is_refused(ws, monkeypatch):
+    monkeypatch.setattr(ws, "get_recipe", lambda *_: SimpleNamespace(name="mine", kind="own"))
     assert on_demand.refusal(ws).endswith("and mine is your own, whose steps Lineup does not know")
-    Own.kind, Own.problem = "predictions only", "its code is not here"
-    assert on_demand.refusal(ws) == "its code is not here"
+    with pytest.raises(UserError, match="there is no unrolled-exact here: unrolled goes back through the steps"):
+        on_demand.load(ws)
 
 
 def test_a_large_network_goes_back_over_fewer_epochs_or_is_refused(ws, monkeypatch):
