@@ -43,10 +43,10 @@ def draw(ws: Workspace) -> list[str]:
         if chosen is not None:
             session[state.RANKINGS] = [name for name in chosen if name in offered]
 
-    if on_demand.NAME not in offered:
-        st.caption(write.sentence(on_demand.refusal(ws)))
     with place:
         _component(key=KEY, data=data, on_choose_change=choose)
+        if on_demand.NAME not in offered:
+            st.caption(write.sentence(on_demand.refusal(ws)))
     return rankings
 
 
