@@ -148,7 +148,6 @@ def _draw_rows(ws: Workspace, target: int, choice: Choice, first: OpeningTarget 
     with bar:
         k, cut_ranking = rows.draw_cut(ws, choice, first)
     planted = _planted_originals(ws, ws.fingerprint) if choice.planted else None
-    supports = retraining.supports(ws).get(target, {}).get("remove", {})
     with strip:
         rows.draw_strip(
             ws,
@@ -158,7 +157,6 @@ def _draw_rows(ws: Workspace, target: int, choice: Choice, first: OpeningTarget 
             k,
             cut_ranking,
             drawer.image(),
-            supports,
             planted,
             on_pick=lambda image: _pick(ws, image),
         )

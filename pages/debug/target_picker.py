@@ -142,7 +142,8 @@ def draw_film(ws: Workspace, targets: np.ndarray, target: int) -> None:
         map_view.draw(ws, targets, target)
         return
     ids = _on_page(targets, target)
-    _strip(ws, "film", ids, target, wall=_view() == "wall", scale=sprite_sheet.scale(ws))
+    way = previous_and_next(targets, target)
+    _strip(ws, "film", ids, target, wall=_view() == "wall", scale=sprite_sheet.scale(ws), way=way)
 
 
 def draw_trail(ws: Workspace, target: int) -> None:

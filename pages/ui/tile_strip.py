@@ -16,6 +16,9 @@
     top      whether the page goes up to its top where a tile is chosen: it is about that one then
     live     {"url", "model", "target", "label", "classes", "rows": [[ranking, end, candidates], ...]}: the server's
              routes that say what a head would answer at the cut; each row that has a `live` shows it; absent: no head
+    ahead    of rows about a target: where the rows of others are, see attribution/live/ahead.py, or None
+    way      of tiles that are targets: [the one before the open one, the one after it], None where there is none; what
+             is chosen among them is shown at once in the strip that has `ahead`
     footnote the line under the strip while nothing is pointed at; absent: no such line
 
 A row: {"id", "tiles"} and, as far as they apply, "name" (absent: no header), "short" (its name where a tile's places
@@ -32,7 +35,7 @@ What the person does comes back once, before the page runs again:
     on_pick({"id", "row", "rank"})  a tile was clicked, or chosen with Enter or space
     on_row(row id)                  a row's header was clicked
     on_cut(k)                       the cut was moved, by drag, arrow keys or a click on a rank
-    on_act(row id)                  the button of a row without tiles was clicked
+    on_act({"row", "of"})           the button of a row without tiles was clicked, where the rows were about `of`
 """
 
 import json
@@ -62,7 +65,7 @@ def component(name: str, *scripts: str, style: str | None = None):
     return st.components.v2.component(f"lineup.{name}", js=js, **({"css": css} if css else {}))
 
 
-_component = component("tile_strip", "pic.js", "live.js", "tile_strip.js", style="tile_strip.css")
+_component = component("tile_strip", "pic.js", "live.js", "ahead.js", "tile_strip.js", style="tile_strip.css")
 
 
 def strip(

@@ -94,14 +94,16 @@ class UnrolledExact(Ranking):
     def scores_by_seed(self, target: int) -> dict[int, np.ndarray]:
         """seed -> its scores of all training images, float32 [n_train]."""
         key = (target, self.version_of(target))
-        if self._read[0] != key:
+        read, by_seed = self._read  # at once: another thread may read another target meanwhile
+        if read != key:
             with ResultStore.for_workspace(self.workspace) as store:
                 found = {
                     seed: store.answer(self.recipe.hash, question(target, seed, self.epochs))
                     for seed in self.seeds_of(target)
                 }
-            self._read = key, {seed: unpack(answer) for seed, answer in found.items() if answer is not None}
-        return self._read[1]
+            by_seed = {seed: unpack(answer) for seed, answer in found.items() if answer is not None}
+            self._read = key, by_seed
+        return by_seed
 
     def candidates(self, target, candidate_set=None):
         """See `Ranking.candidates`. Raises UserError where the target has no scores yet."""
