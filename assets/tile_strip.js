@@ -218,6 +218,7 @@ class Strip {
     if (row.name !== undefined) line.append(this.head(row));
     if (!row.tiles.length) {
       line.append(make("div", "none", row.empty || ""));
+      if (row.action) line.append(this.action(row));
       return line;
     }
     const list = make("div", "tiles");
@@ -242,6 +243,16 @@ class Strip {
     lane.append(list, curve);
     line.append(lane);
     return line;
+  }
+
+  // The button of a row without tiles: once clicked it waits for the page.
+  action(row) {
+    const button = make("button", "act", row.action.text);
+    button.type = "button";
+    button.title = row.action.title;
+    button.dataset.part = "act " + row.id;
+    button.addEventListener("click", () => { button.disabled = true; this.send("act", { row: row.id, of: this.data.of }); });
+    return button;
   }
 
   head(row) {

@@ -15,6 +15,7 @@ from attribution import UserError, Workspace
 from attribution.explore.lineup import LineupRow, alignment_warning
 from attribution.explore.opening_target import OpeningTarget
 from pages.debug import (
+    computed_row,
     copies,
     drawer,
     drawer_history,
@@ -99,6 +100,8 @@ def _draw_target(
     with places.ends:
         choice = rows.draw_ends(ws, target, chosen)
     strip = st.container()
+    with st.container():
+        computed_row.draw(ws, target, chosen.rankings)
     lineup = _draw_rows(ws, target, choice, first, strip, places.bar)
     _draw_verdict(ws, target, choice, lineup, line, places.bar, drawer_place)
     with line:

@@ -13,7 +13,8 @@ from attribution.explore.opening_target import OpeningTarget
 from attribution.inputs import names
 from attribution.live.ahead import AHEAD
 from attribution.rankings.own import OwnRanking
-from pages.debug import lineup_view, retraining, row_picker
+from attribution.rankings.unrolled import on_demand
+from pages.debug import computed_row, lineup_view, retraining, row_picker
 from pages.debug.lineup_view import Choice
 from pages.ui import sprite_sheet, state, theme
 from pages.ui.tile_strip import strip
@@ -23,9 +24,10 @@ session = st.session_state
 
 def load(ws: Workspace, target: int, choice: Choice) -> list[LineupRow]:
     """The rows of the rankings that are chosen; raises UserError where one cannot be read."""
+    versions = [ws.ranking(name).version_of(target) for name in choice.rankings]  # of own code, too
     asked = (
         ws,
-        f"{theme.cache_key(ws)} {[ws.ranking(name).version for name in choice.rankings]}",  # of own code, too
+        f"{theme.cache_key(ws)} {versions}",
         target,
         choice.rankings,
         choice.shown,
@@ -146,7 +148,14 @@ def draw_strip(
     `lineup_view.strip_data`; on_pick(training image) is called where one is chosen."""
     make = partial(_strip_data, ws, k=k, cut_ranking=cut_ranking, planted=planted, present=state.presenting())
     data = make(target, rows, choice, image=image, ahead=_offer(ws, choice, make))
-    strip("rows", data, on_pick=lambda tile: on_pick(tile["id"]), on_row=_cut_row, on_cut=_move_cut)
+    strip(
+        "rows",
+        data,
+        on_pick=lambda tile: on_pick(tile["id"]),
+        on_row=_cut_row,
+        on_cut=_move_cut,
+        on_act=lambda act: computed_row.ask(ws, act["of"]),
+    )
 
 
 def _strip_data(
@@ -163,7 +172,7 @@ def _strip_data(
     ahead: str | None,
 ) -> dict:
     shown = np.unique(np.concatenate([row.ids for row in rows]))
-    return lineup_view.strip_data(
+    data = lineup_view.strip_data(
         ws,
         target,
         rows,
@@ -182,6 +191,10 @@ def _strip_data(
         present=present,
         ahead=ahead,
     )
+    for line, row in zip(data["rows"], rows):
+        if row.undefined and row.ranking == on_demand.NAME:
+            line |= computed_row.empty_row(ws, target)
+    return data
 
 
 def _offer(ws: Workspace, choice: Choice, make: Callable[..., dict]) -> str | None:
