@@ -95,7 +95,7 @@ def default_rankings(workspace: Workspace) -> list[str]:
 
     >>> from attribution import Workspace
     >>> default_rankings(Workspace.open())
-    ['esvm-moco', 'l2-moco', 'trak-10', 'datamodels-2k', 'random']
+    ['esvm-moco', 'l2-moco', 'trak-10', 'datamodels-2k', 'unrolled-5', 'random']
     """
     first: dict[str, str] = {}
     own, others = [], workspace.rankings()

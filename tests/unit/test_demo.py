@@ -25,8 +25,8 @@ def demo_ws():
     return Workspace.open()
 
 
-def test_the_demo_is_at_most_32_mib(demo_ws):
-    assert sum(file.stat().st_size for file in demo_ws.path.rglob("*") if file.is_file()) <= 32 << 20
+def test_the_demo_is_at_most_36_mib(demo_ws):
+    assert sum(file.stat().st_size for file in demo_ws.path.rglob("*") if file.is_file()) <= 36 << 20
 
 
 def test_the_split_is_balanced_and_the_planted_labels_are_recorded(demo_ws):
