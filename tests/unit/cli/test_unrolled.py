@@ -10,7 +10,9 @@ LINE = ("rank", "--target", 4, "--ranking", "unrolled-exact")
 def test_a_target_is_computed_when_asked_and_known_then(run, answer):
     """Real: two trainings of 60 images."""
     code, _, err = run(*LINE)
-    assert code == 2 and "not yet for target 4; `rank --target 4 --ranking unrolled-exact --models 1` computes it" in err
+    assert (
+        code == 2 and "not yet for target 4; `rank --target 4 --ranking unrolled-exact --models 1` computes it" in err
+    )
     code, out, err = run(*LINE, "--models", 2)
     assert code == 0 and "target 4: unrolled-exact by 2 models: about" in err
     assert "2 models; of the first 20 images two of them share" in out
