@@ -4,6 +4,7 @@ import time
 from functools import partial
 
 from attribution.experiments import retrain, study
+from attribution.experiments.unrolled import unrolled_spec
 from attribution.runner import commands
 from attribution.runner.commands import Command
 from pages.data import job_list, job_text
