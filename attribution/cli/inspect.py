@@ -163,6 +163,7 @@ def _compute_models(ws: Workspace, target: int, ranking: str, models: int | None
         "models": len(scores.seeds_of(target)),
         "first": on_demand.N_FIRST,
         "shared": scores.shared(target),
+        "costs": scores.costs(target),
     }
 
 

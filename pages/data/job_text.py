@@ -9,6 +9,8 @@ from attribution.experiments.pruning import PruningSpec
 from attribution.experiments.retrain import RetrainSpec
 from attribution.experiments.study import StudySpec
 from attribution.experiments.support import SupportSpec
+from attribution.experiments.unrolled import UnrolledSpec
+from attribution.rankings.unrolled import on_demand
 from attribution.runner.commands import Command
 from attribution.store.queue import Job
 from pages.ui import format as write
@@ -93,6 +95,8 @@ def result_link(job: Job, own_recipe: str) -> tuple[str, str, dict] | None:
     if any(kind.matches(spec) for kind in (RetrainSpec, SupportSpec, DisjointSpec)):
         asked = {state.TARGET: str(spec["target"]), **_prefix(spec), "job": str(job.id), **model}
         return "debug", "Show in Debug", asked
+    if UnrolledSpec.matches(spec):
+        return "debug", "Show in Debug", {state.TARGET: str(spec["target"]), state.CUT_RANKING: on_demand.NAME, **model}
     if PruningSpec.matches(spec):
         return "compare", "Show in Compare", model
     if PairedArmsSpec.matches(spec):

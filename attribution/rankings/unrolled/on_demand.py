@@ -105,6 +105,21 @@ class UnrolledExact(Ranking):
             self._read = key, by_seed
         return by_seed
 
+    def costs(self, target: int) -> list[dict]:
+        """What each seed of a target took where it was computed: "seed", and of what is known "seconds" by the clock,
+        "processor_seconds", "peak_bytes" of memory and "device"."""
+        with ResultStore.for_workspace(self.workspace) as store:
+            found = {
+                seed: store.answer(self.recipe.hash, question(target, seed, self.epochs))
+                for seed in self.seeds_of(target)
+            }
+        names = ("seconds", "processor_seconds", "peak_bytes", "device")
+        return [
+            {"seed": seed, **{name: answer[name] for name in names if name in answer}}
+            for seed, answer in found.items()
+            if answer is not None
+        ]
+
     def candidates(self, target, candidate_set=None):
         """See `Ranking.candidates`. Raises UserError where the target has no scores yet."""
         if missing := self.missing(target):

@@ -4,6 +4,7 @@ import time
 from functools import partial
 
 from attribution.experiments import retrain, study
+from attribution.experiments.unrolled import unrolled_spec
 from attribution.runner import commands
 from attribution.runner.commands import Command
 from pages.data import job_list, job_text
@@ -75,6 +76,9 @@ def test_where_a_job_leads(ws, store):
         "Show in Debug",
         {"target": "3", "ranking": "trak-10", "k": "2", "job": str(number), "model": "demo-cnn"},
     )
+    unrolled = unrolled_spec(ws, 4, 1)
+    page, _, address = job_text.result_link(store.job(store.add_job(unrolled, unrolled.describe())), "demo-cnn")
+    assert page == "debug" and address["target"] == "4" and address["ranking"] == "unrolled-exact"
     page, _, address = job_text.result_link(store.job(studied), "demo-cnn")
     assert page == "data" and address[state.PART] == "studies" and address["job"] == str(studied)
     app = opened()

@@ -106,3 +106,9 @@ def test_the_chip_leads_to_the_row(ws, store, model):
     folder, link = running_jobs.result_address(job)
     assert folder == "debug" and link["target"] == "4" and link["ranking"] == NAME
     assert link.get("model") == model
+
+
+def test_alone_it_is_a_row_without_images(ws, store):
+    app = open_page(target="4", rankings=NAME)
+    assert not app.exception and not app.error and not app.warning
+    assert app.selectbox(key=state.CUT_RANKING).value == NAME

@@ -48,6 +48,12 @@ def test_it_says_how_many_models_there_are_and_how_stable_they_are(scored):
     assert scored.description_of(5) == "1 model"
 
 
+def test_what_a_seed_took_is_known(ws, store, scored):
+    answer = {**on_demand.pack(np.ones(60)), "seconds": 12.0, "peak_bytes": 7}
+    store.put_answer(ws.get_recipe().hash, on_demand.question(6, 300, 3), answer)
+    assert scored.costs(6) == [{"seed": 300, "seconds": 12.0, "peak_bytes": 7}] and scored.costs(7) == []
+
+
 def test_stability_is_the_mean_over_pairs(ws, store, scored):
     third = np.zeros(60)
     third[[9, 7]] = [2, 1]
