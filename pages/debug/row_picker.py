@@ -11,7 +11,7 @@ from attribution import UserError, Workspace
 from attribution.export.palette import ranking_style
 from attribution.inputs import names
 from attribution.rankings import default_rankings
-from pages.ui import state, theme
+from pages.ui import link, state, theme
 from pages.ui.tile_strip import component
 
 SIMILARITIES = ("ESVM", "L2", "Cosine", "Ridge", "Signed cosine")
@@ -23,8 +23,9 @@ _component = component("row_picker", "pic.js", "row_picker.js", style="row_picke
 
 def draw(ws: Workspace) -> list[str]:
     """Draws the table and, below it, the rankings in their order. Returns them."""
-    offered = ws.rankings()
     session = st.session_state
+    asked = [*st.query_params.get_all(state.RANKINGS), *session.get(state.RANKINGS, [])]
+    offered = ws.rankings() + link.combinations(ws, asked)[0]
     place = st.container()
     rankings = st.multiselect(
         "Rows, from the top",
