@@ -64,7 +64,7 @@ class Combination(Ranking):
         """See `Ranking.values`: NaN for a target that one of the parts does not rank."""
         if target not in self.targets:
             return np.full(len(candidates), np.nan)
-        return sum(standardised(part.scores(target)) for part in self.parts)[candidates]
+        return np.sum([standardised(part.scores(target)) for part in self.parts], axis=0)[candidates]
 
     def candidates(self, target, candidate_set=None):
         """See `Ranking.candidates`; none for a target that one of the parts does not rank."""
@@ -75,7 +75,8 @@ class Combination(Ranking):
         """See `Ranking.all_scores`."""
         rows = [self._rows(part) for part in self.parts]
         for target, scores in zip(self.targets.tolist(), zip(*rows, strict=True), strict=True):
-            yield self._contributions(self.candidates(target, candidates), sum(standardised(row) for row in scores))
+            total = np.sum([standardised(row) for row in scores], axis=0)
+            yield self._contributions(self.candidates(target, candidates), total)
 
     def _contributions(self, pool: np.ndarray, scores: np.ndarray) -> np.ndarray:
         """`scores` of all training images as what each adds to a prediction, as in `Ranking.scores`."""
