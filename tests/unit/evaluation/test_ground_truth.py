@@ -1,16 +1,18 @@
 """Bundles of halves: written, read without us, scored; and what is refused, in one sentence."""
 
 import json
+import re
 import zipfile
 
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from attribution import UserError, Workspace
+from attribution import UserError, Workspace, metrics
 from attribution.builds.halves import SECOND_PART, load_held_out_halves
 from attribution.evaluation import ground_truth, lds_report
 from attribution.metrics import lds
+from attribution.workspace.workspace import DEMO
 from tests import hostile
 from tests.unit.evaluation.test_candidate_sets import give_halves
 from tests.unit.rankings.test_combination import give_ranking
@@ -208,3 +210,16 @@ def test_the_demos_bundle(tmp_path):
     judged = ground_truth.judge(ground_truth.read(tmp_path / "demo.npz"), {"trak-10": demo.ranking("trak-10")})
     assert judged["rankings"]["trak-10"]["lds"] == pytest.approx(0.486, abs=5e-4)
     assert judged["ceiling"] == pytest.approx(0.865, abs=5e-4)
+
+
+def test_the_example_of_the_documents(ws, bundle, tmp_path, monkeypatch, capsys):
+    page = (DEMO.parents[1] / "docs" / "ground_truth.md").read_text()
+    [example] = re.findall(r"```python\n(.*?)```", page, re.S)
+    scores = np.array([ws.ranking("trak-10").scores(target) for target in range(12)])
+    np.save(tmp_path / "scores.npy", scores)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(example, "ground_truth.md", "exec"), found := {})
+    printed = float(capsys.readouterr().out)
+    with np.load(bundle) as stored:
+        judged = metrics.lds(found["masks"], stored["margins"], scores)
+    assert printed == pytest.approx(judged.mean, abs=1e-6) and judged.ci
