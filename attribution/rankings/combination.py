@@ -45,7 +45,8 @@ class Combination(Ranking):
         """See `Ranking.description`; with how many targets all parts rank, where these are not all."""
         some = len(self.targets) < self.workspace.n_val
         few = f"the {len(self.targets):,} targets that all of them rank" if some else ""
-        return " · ".join(filter(None, [f"standardised sum of {len(self.parts)} rankings", few, "live"]))
+        of = f" {MARK} ".join(part.name for part in self.parts)
+        return " · ".join(filter(None, [of, "standardised sum", few, "live"]))
 
     @property
     def version(self):

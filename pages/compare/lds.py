@@ -45,6 +45,8 @@ def draw(ws: Workspace, own: dict[str, dict]) -> None:
         st.markdown(write.plain(f"{said} {own_reading(own)}"))
     if second := report.get("second_draw"):
         st.markdown(write.plain(second_reading(rows, second)))
+    if combined := combined_reading(report):
+        st.markdown(write.plain(combined))
     tab_frame.caption(
         "LDS, the linear datamodeling score: how well a ranking's scores predict the margins of models "
         "trained on random halves of the images. Similarity: what looks like the target. Influence: what a "
@@ -110,8 +112,7 @@ def second_reading(rows: dict[str, dict], second: dict) -> str:
     best = sorted(moved, key=lambda name: -rows[name]["lds"])[:SHOWN_TWICE]
     best += [lds_families.CONTROL] if lds_families.CONTROL in moved and lds_families.CONTROL not in best else []
     listed = "; ".join(
-        f"{name} {write.decimal(rows[name]['lds'], 3)} and {write.decimal(again[name]['lds'], 3)} "
-        f"({write.interval(again[name]['ci'], 3)})"
+        f"{name} {' and '.join(_with_ends(one[name]['lds'], one[name]['ci']) for one in (rows, again))}"
         for name in best
     )
     return (
@@ -119,6 +120,21 @@ def second_reading(rows: dict[str, dict], second: dict) -> str:
         f"LDS moves by {write.decimal(float(np.median(list(moved.values()))), 3)} in the median and by at most "
         f"{write.decimal(moved[most], 3)} ({most}). First and second draw: {listed}."
     )
+
+
+def combined_reading(report: dict) -> str:
+    """By how much each combination is above the best of its parts, on both draws where there are two; or ""."""
+    draws = [report, *([report["second_draw"]] if "second_draw" in report else [])]
+    said = []
+    for name in report.get("combinations", {}):
+        found = [draw["combinations"][name] for draw in draws if name in draw["combinations"]]
+        above = [f"{_with_ends(one['difference'], one['ci'], True)} against {one['best']}" for one in found]
+        said.append(f"{name} {', on the second draw '.join(above)}")
+    return f"Together against the best part alone (paired): {'; '.join(said)}." if said else ""
+
+
+def _with_ends(value: float, ends, sign: bool = False) -> str:
+    return f"{write.decimal(value, 3, sign)} ({write.interval(ends, 3, sign)})"
 
 
 def _times(ratios: list[float]) -> str:

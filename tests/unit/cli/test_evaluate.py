@@ -79,7 +79,7 @@ def test_combinations_are_listed_and_taken_out(tmp_path, run):
         return [row["name"] for row in json.loads(run("info", *where, "--json").out)["rankings"]]
 
     done = run("rankings", "combine", "trak-10", "l2-moco", *where)
-    assert done.code == 0 and "trak-10+l2-moco: standardised sum of 2 rankings" in done.out
+    assert done.code == 0 and "trak-10+l2-moco: trak-10 + l2-moco · standardised sum" in done.out
     assert "trak-10+l2-moco" in listed()
     ranked = json.loads(run("rank", "--target", 0, "--ranking", "trak-10+l2-moco", *where, "--json").out)
     assert ranked["ranking"] == "trak-10+l2-moco"

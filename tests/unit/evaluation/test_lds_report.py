@@ -68,7 +68,11 @@ def test_halves_of_a_head_have_one_seed(ws):
 
 @pytest.fixture
 def second(ws):
-    """A second draw: the first in another order."""
+    return give_second_draw(ws)
+
+
+def give_second_draw(ws) -> str:
+    """Gives a workspace with halves a second draw, the first in another order; returns the part's name."""
     from attribution.builds.halves import SECOND_PART, load_held_out_halves
 
     masks, margins = load_held_out_halves(ws)
