@@ -20,7 +20,7 @@ METHOD_STYLES = {
     "trak": ("#C98500", "longdash"),
     "datamodels": ("#008F68", "dashdot"),
     "unrolled": ("#7A5195", "dash"),
-    "combination": ("#7878A8", "longdashdot"),
+    "combination": ("#B0566A", "longdashdot"),
     "random": ("#808080", "dot"),
 }
 #: Rankings that have a dash of their own, to be told from others of their method.

@@ -13,7 +13,6 @@ from attribution.builds.halves import SECOND_PART, load_held_out_halves
 from attribution.evaluation import ground_truth, lds_report
 from attribution.metrics import lds
 from attribution.workspace.workspace import DEMO
-from tests import hostile
 from tests.unit.evaluation.test_candidate_sets import give_halves
 from tests.unit.rankings.test_combination import give_ranking
 
@@ -177,13 +176,6 @@ def test_a_broken_file_is_refused_in_a_sentence(bundle, how):
     with pytest.raises(UserError) as refused:
         ground_truth.read(bundle)
     assert "\n" not in str(refused.value) and str(bundle) in str(refused.value)
-
-
-@pytest.mark.parametrize("make", [*hostile.NO_FILES, hostile.crowded, hostile.long_npz], ids=lambda make: make.__name__)
-def test_a_hostile_file_is_refused(tmp_path, make):
-    make(tmp_path / "bundle.npz")
-    with pytest.raises(UserError):
-        ground_truth.read(tmp_path / "bundle.npz")
 
 
 def test_files_of_scores(ws, bundle, tmp_path):
