@@ -132,6 +132,9 @@ def _evaluate_on(ws: Workspace, bundle: Path | None, scores: list[str], rankings
     targets = truth.targets if truth else np.arange(ws.n_val)
     own = [ground_truth.open_scores(text, n_train, targets) for text in scores]
     names = split_names(rankings) if rankings else [] if own else lds_report.judged(ws)
+    every = [*names, *(one.name for one in own)]
+    if twice := [name for at, name in enumerate(every) if name in every[:at]]:
+        raise UserError(f"{twice[0]} is named twice; call the file something else")
     judged = {name: ws.ranking(name) for name in names} | {one.name: one for one in own}
     if truth:
         answer = with_progress(ground_truth.judge, truth, judged)

@@ -47,6 +47,8 @@ def test_a_bundle_and_scores_of_ones_own(tmp_path, run):
         done = run("evaluate", "lds", "--bundle", file, "--scores", f"mine={mine}", *more, "--json")
         rows = json.loads(done.out)["rankings"]
         assert rows["mine"] == own["rankings"]["trak-10"] and len(rows) == 1 + bool(more)
+    done = run("evaluate", "lds", "--scores", f"trak-10={mine}", "--rankings", "trak-10", *where)
+    assert done.code == 2 and "trak-10 is named twice" in done.err
     done = run("evaluate", "lds", "--scores", f"mine={mine}", *where)
     assert "12 held-out halves x 2 seeds" in done.out and "mine" in done.out and done.code == 0
     told = json.loads(run("evaluate", "lds", *where, "--rankings", "trak-10+random", "--json").out)
