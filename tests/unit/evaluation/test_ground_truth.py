@@ -12,7 +12,7 @@ from attribution import UserError, Workspace, metrics
 from attribution.builds.halves import SECOND_PART, load_held_out_halves
 from attribution.evaluation import ground_truth, lds_report
 from attribution.metrics import lds
-from attribution.workspace.workspace import DEMO
+from tests.conftest import ROOT
 from tests.unit.evaluation.test_candidate_sets import give_halves
 from tests.unit.rankings.test_combination import give_ranking
 
@@ -205,12 +205,12 @@ def test_the_demos_bundle(tmp_path):
 
 
 def test_the_example_of_the_documents(ws, bundle, tmp_path, monkeypatch, capsys):
-    page = (DEMO.parents[1] / "docs" / "ground_truth.md").read_text()
+    page = (ROOT / "docs/ground_truth.md").read_text()
     [example] = re.findall(r"```python\n(.*?)```", page, re.S)
     scores = np.array([ws.ranking("trak-10").scores(target) for target in range(12)])
     np.save(tmp_path / "scores.npy", scores)
     monkeypatch.chdir(tmp_path)
-    exec(compile(example, "ground_truth.md", "exec"), found := {})
+    exec(compile(example, "<example>", "exec"), found := {})
     printed = float(capsys.readouterr().out)
     with np.load(bundle) as stored:
         judged = metrics.lds(found["masks"], stored["margins"], scores)
