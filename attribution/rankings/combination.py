@@ -116,6 +116,8 @@ def names(workspace: Workspace) -> list[str]:
 def load(workspace: Workspace, name: str) -> Combination:
     """The combination `name`, "A+B": of rankings of the workspace. Raises UserError where a part does not exist, is
     named twice or keeps only its first images, and where no target is ranked by all."""
+    from attribution.rankings.unrolled import on_demand
+
     words = name.split(MARK)
     if CANDIDATES_MARK in name:
         raise UserError(
@@ -131,6 +133,11 @@ def load(workspace: Workspace, name: str) -> Combination:
             parts.append(workspace.ranking(word))
         except UserError as error:
             raise UserError(f"{name} cannot be had: {error}") from None
+        if word == on_demand.NAME:
+            raise UserError(
+                f"{name} cannot be had: {word} has scores of a target only once they were asked for; take a ranking that "
+                "is stored"
+            )
         if not parts[-1].complete:
             raise UserError(
                 f"{name} cannot be had: {word} keeps only the first images of each target, and a combination needs "

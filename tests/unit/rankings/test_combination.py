@@ -70,6 +70,7 @@ def test_of_parts_that_rank_some_targets_it_ranks_what_all_rank(ws):
     ("name", "said"),
     [
         ("trak-10+nothing", "trak-10.nothing cannot be had: no ranking 'nothing'"),
+        ("trak-10+unrolled-exact", "only once they were asked for"),
         ("trak-10+", "is no combination"),
         ("+", "is no combination"),
         ("trak-10+trak-10", "2 to 8 different rankings"),
