@@ -135,8 +135,8 @@ def load(workspace: Workspace, name: str) -> Combination:
             raise UserError(f"{name} cannot be had: {error}") from None
         if word == on_demand.NAME:
             raise UserError(
-                f"{name} cannot be had: {word} has scores of a target only once they were asked for; take a ranking that "
-                "is stored"
+                f"{name} cannot be had: {word} has scores of a target only once they were asked for; take a ranking "
+                "that is stored"
             )
         if not parts[-1].complete:
             raise UserError(
