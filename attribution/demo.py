@@ -15,7 +15,7 @@ import pandas as pd
 from attribution.audit import detectors
 from attribution.builds import base_models, features, halves, scores, unrolled
 from attribution.builds.base_models import BASE_SEEDS
-from attribution.builds.halves import HELD_OUT_SEQUENCE
+from attribution.builds.halves import HELD_OUT_SEQUENCE, SECOND_PART, SECOND_SEQUENCE
 from attribution.builds.scores import MAX_TUNING_HALVES
 from attribution.data import fashion_mnist
 from attribution.errors import UserError
@@ -345,6 +345,11 @@ def train_held_out_halves(build: DemoBuild) -> None:
     build.record_arrays("lds", *halves.compute_held_out_halves(build.workspace, HELD_OUT_SEQUENCE, build.progress))
 
 
+def train_second_draw(build: DemoBuild) -> None:
+    """The second draw of such halves."""
+    build.record_arrays(SECOND_PART, *halves.compute_second_draw(build.workspace, SECOND_SEQUENCE, build.progress))
+
+
 def train_fit_halves(build: DemoBuild) -> None:
     """The models on random halves that Datamodels is fitted on, and what all halves so far say of the images they did
     not see."""
@@ -439,13 +444,11 @@ def build_unrolled(build: DemoBuild) -> None:
 
 
 def run_lds(build: DemoBuild) -> None:
-    """LDS of every ranking on the held-out halves, with interval and noise ceiling."""
+    """LDS of every ranking on both draws of the held-out halves, with interval and noise ceiling."""
     workspace = build.workspace
     answer = lds_report.compute(workspace, progress=build.progress)
-    write_json(build.folder / "lds" / "lds.json", answer)
-    provenance = dict(workspace.manifest["parts"]["lds"])
-    files = provenance.pop("files")
-    workspace.record_part("lds", provenance, [*files, "lds/lds.json"])
+    lds_report.save(workspace, answer, {})
+    workspace.list_file("lds", "lds/lds.json")
 
 
 def measurement_step(module, compute: Callable[[Workspace, Progress], object], as_json: bool = False) -> Step:
@@ -665,6 +668,7 @@ STEPS: dict[str, Step] = {
     "base": train_base,
     **{name: feature_step(name) for name in ("pixels", "supervised", "moco", "simclr", "dino")},
     "held-out": train_held_out_halves,
+    "second-draw": train_second_draw,
     "halves": train_fit_halves,
     "trak": build_trak,
     "datamodels": build_datamodels,

@@ -30,6 +30,7 @@ from PIL import Image
 
 from attribution.data import cifar10, csv_table, fashion_mnist, hf_disk, image_folder, npz, parquet, webdataset
 from attribution.errors import UserError
+from attribution.evaluation import ground_truth
 from attribution.importing.formats import DataSetSizes, Declaration, detect_format, get_format, paper_results
 from attribution.importing.formats.predictions import ImageNames, load_predictions
 
@@ -46,6 +47,9 @@ WORDS = {
     "bytearray.pt": "more than tensors",
     "long_infl_matrix.npz": "a header of",
     "crowded_infl_matrix.npz": "its directory is too long",
+    "bundle_crowded.npz": "its directory is too long",
+    "bundle_long.npz": "a header of",
+    "bundle_large.npz": "unpacks to far more",
     "pictures.parquet": "unpacks to far more",
     "mnist_zeros": "unpacks to more",
     "text.parquet": "or has gaps",
@@ -168,6 +172,18 @@ def byte_array(path: Path) -> None:
 
 def long_npz(path: Path) -> None:
     pack(path, "tr_labels.npy", npy_header("(50000,)", b"\x02\x00", 2**32 - 1))
+
+
+def large_bundle(path: Path) -> None:
+    """A bundle of halves whose margins are a gigabyte and a half of zeros."""
+    about = {"format": "lineup-ground-truth", "version": 1, "n_train": 8, "n_val": 1024}
+    text = json.dumps(about | {"fingerprint": "0" * 64, "labels": "0" * 64}).encode()
+    others = {"masks": np.zeros((96, 1), np.uint8), "targets": np.arange(1024), "about": np.frombuffer(text, np.uint8)}
+    written = {}
+    for name, array in others.items():
+        np.save(stream := io.BytesIO(), array)
+        written[f"{name}.npy"] = stream.getvalue()
+    pack(path, "margins.npy", npy_header("(96, 4096, 1024)"), written)
 
 
 def crowded(path: Path) -> None:
@@ -316,6 +332,10 @@ FILES: dict[str, tuple[Callable[[Path], None], Callable[[Path], object]]] = {
     **{f"arrow_{make.__name__}": (within("a.arrow", make), hf_disk.load) for make in NO_FILES},
     "arrow_sparse": (within("a.arrow", sparse(2**40)), hf_disk.load),
     "arrow_long": (within("a.arrow", sparse(2**34, b"\xff\xff\xff\xff\x00\x00\xff\x7f")), hf_disk.load),
+    **{f"bundle_{make.__name__}.npz": (make, ground_truth.read) for make in NO_FILES},
+    "bundle_crowded.npz": (crowded, ground_truth.read),
+    "bundle_long.npz": (long_npz, ground_truth.read),
+    "bundle_large.npz": (large_bundle, ground_truth.read),
     "arrays_crowded.npz": (crowded, npz.load),
     "arrays_long.npz": (long_npz, npz.load),
     "arrays_header": (within("x.npy", sparse(2**31, npy_header("(9, 9)", b"\x02\x00", 2**31 - 12))), npz.load),

@@ -180,9 +180,14 @@ def mean_ci(row: dict, scale: float = 1, digits: int = 3, sign: bool = False) ->
 def halves_text(ws: Workspace, answer: dict) -> str:
     """On what an LDS was judged: number and recipe of the held-out halves; answer: "masks", "seeds" and "ceiling"."""
     lds = held_out_provenance(ws)
+    return draw_text({**answer, "recipe": lds.get("recipe"), "recipe_hash": lds.get("hash")})
+
+
+def draw_text(answer: dict) -> str:
+    """As `halves_text`, of an answer that has "recipe" and "recipe_hash", too."""
     made = (
-        f"of {lds['recipe']} {lds['hash'] or ''}".strip()
-        if lds.get("recipe")
+        f"of {answer['recipe']} {answer['recipe_hash'] or ''}".strip()
+        if answer.get("recipe")
         else "imported, of a recipe that is not known"
     )
     ceiling = number(answer["ceiling"])

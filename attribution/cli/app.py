@@ -92,8 +92,14 @@ GROUPS = {
         [recipe.recipe_new, recipe.recipe_add, recipe.recipe_check, recipe.recipe_list, recipe.recipe_remove],
     ),
     "rankings": (
-        "Rankings of your own: build, add, list, remove.",
-        [build.rankings_build, own_ranking.rankings_add, own_ranking.rankings_list, own_ranking.rankings_remove],
+        "Rankings of your own: build, combine, add, list, remove.",
+        [
+            build.rankings_build,
+            own_ranking.rankings_combine,
+            own_ranking.rankings_add,
+            own_ranking.rankings_list,
+            own_ranking.rankings_remove,
+        ],
     ),
     "demo": ("The bundled demo workspace.", [build.demo_build, build.demo_export_study, build.demo_export_retrainings]),
     "detectors": (
@@ -102,7 +108,13 @@ GROUPS = {
     ),
     "export": (
         "Write results to files.",
-        [export.export_figure, export.export_report, export.export_ranking, export.export_corrections],
+        [
+            export.export_figure,
+            export.export_report,
+            export.export_ranking,
+            export.export_halves,
+            export.export_corrections,
+        ],
     ),
     "jobs": (
         "What runs in the background.",

@@ -184,6 +184,9 @@ def features_project(
 def halves_train(
     count: Annotated[int, whole_option("--count", 1, limits.MAX_MODELS, "How many halves.")] = 100,
     seeds: Annotated[int, whole_option("--seeds", 1, limits.MAX_SEEDS, "Models per half.")] = 5,
+    draw: Annotated[
+        int, whole_option("--draw", 1, 2, "2: a second, fresh draw of halves, which `evaluate lds` then prints, too.")
+    ] = 1,
     recipe: Recipe = None,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
@@ -191,15 +194,22 @@ def halves_train(
     """Train the models on random halves that `evaluate lds` judges rankings by. Interrupted, it resumes when run
     again."""
     ws = ws.with_model(recipe or ws.model)
-    from attribution.builds.halves import HELD_OUT_SEQUENCE, build_held_out_halves
+    from attribution.builds import halves
     from attribution.metrics.lds import MIN_SUBSETS
 
     if count < MIN_SUBSETS:
         raise UserError(f"LDS needs at least {MIN_SUBSETS} halves; give --count {MIN_SUBSETS} or more")
-    sequence = {**HELD_OUT_SEQUENCE, "count": count, "seeds": list(range(seeds))}
-    provenance = with_progress(build_held_out_halves, ws, sequence)
+    chosen = {"count": count, "seeds": list(range(seeds))}
+    if draw == 2:
+        part, again = halves.SECOND_PART, " a second time"
+        provenance = with_progress(halves.build_second_draw, ws, {**halves.SECOND_SEQUENCE, **chosen})
+    else:
+        part, again = "lds", ""
+        provenance = with_progress(halves.build_held_out_halves, ws, {**halves.HELD_OUT_SEQUENCE, **chosen})
     print_answer(
-        as_json, {"workspace": ws.name, "part": "lds", **provenance}, f"{count} halves x {seeds} seeds are held out"
+        as_json,
+        {"workspace": ws.name, "part": part, **provenance},
+        f"{count} halves x {seeds} seeds are held out{again}",
     )
 
 

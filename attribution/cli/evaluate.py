@@ -5,6 +5,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Annotated
 
+import numpy as np
 import typer
 
 from attribution.cli import (
@@ -16,6 +17,7 @@ from attribution.cli import (
     WorkspaceOption,
     candidates_of,
     command_line,
+    draw_text,
     halves_text,
     mean_ci,
     print_answer,
@@ -85,28 +87,104 @@ def evaluate_supports(
     print_answer(as_json, answer, *tables)
 
 
-def evaluate_lds(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
+def evaluate_lds(
+    rankings: Annotated[
+        str | None,
+        typer.Option("--rankings", help="Names, with commas; all that `info` lists and keep every score if not given."),
+    ] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(help="Judge by the halves in this file of `export halves`, and not by the workspace's own."),
+    ] = None,
+    scores: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=FILE of scores of your own, an array with a row a target; may be given several times. Rankings "
+            "of the workspace are then judged only where --rankings names them."
+        ),
+    ] = None,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
     """Linear datamodeling score of every ranking on the held-out random halves, with the noise ceiling."""
     from attribution.evaluation import lds_report
 
-    answer = with_progress(lds_report.compute, ws)
-    if ws.can_add("lds"):  # the pages show it
+    if bundle or scores:
+        return _evaluate_on(ws, bundle, scores or [], rankings, as_json)
+    answer = with_progress(lds_report.compute, ws, split_names(rankings) if rankings else None)
+    if not rankings and ws.can_add("lds"):  # the pages show it
         lds_report.save(ws, answer, command_provenance("evaluate lds"))
-    candidates = candidates_of(ws, list(answer["rankings"]))
-    own = {} if is_head(ws.recipe) else lds_report.under_own_heads(ws)
+    _print_lds(ws, answer, as_json, halves_text(ws, answer))
+
+
+def _evaluate_on(ws: Workspace, bundle: Path | None, scores: list[str], rankings: str | None, as_json: bool) -> None:
+    """`evaluate lds` on a bundle, of files of scores, or both."""
+    from attribution.evaluation import ground_truth, lds_report
+
+    truth, judges = None, []
+    if bundle:
+        truth = ground_truth.read(user_path(bundle))
+        if rankings or not scores:
+            ground_truth.check_fits(truth, bundle, ws)
+    else:
+        judges = lds_report.draws(ws)
+    n_train = truth.about["n_train"] if truth else ws.n_train
+    targets = truth.targets if truth else np.arange(ws.n_val)
+    own = [ground_truth.open_scores(text, n_train, targets) for text in scores]
+    names = split_names(rankings) if rankings else [] if own else lds_report.judged(ws)
+    every = [*names, *(one.name for one in own)]
+    if twice := [name for at, name in enumerate(every) if name in every[:at]]:
+        raise UserError(f"{twice[0]} is named twice; call the file something else")
+    judged = {name: ws.ranking(name) for name in names} | {one.name: one for one in own}
+    if truth:
+        answer = with_progress(ground_truth.judge, truth, judged)
+        text = f"{bundle.name}: {draw_text(answer)}"
+        answer |= {"bundle": {"file": bundle.name, "targets": len(targets), "workspace": truth.about.get("workspace")}}
+    else:
+        answer, *more = with_progress(lds_report.judge_on, judges, judged)
+        answer |= {"second_draw": more[0]} if more else {}
+        text = draw_text(answer)
+    _print_lds(ws, answer, as_json, text, [one.name for one in own], here=truth is None)
+
+
+def _print_lds(ws: Workspace, answer: dict, as_json: bool, text: str, files: list[str] = (), here: bool = True) -> None:
+    """Prints an answer of `lds_report.compute`. files: names that are no rankings of the workspace. here: whether the
+    halves are the workspace's, and what was measured under its heads belongs beside them."""
+    from attribution.evaluation import lds_report
+
+    candidates = candidates_of(ws, [name for name in answer["rankings"] if name not in files])
+    own = {} if is_head(ws.recipe) or not here else lds_report.under_own_heads(ws)
     column = {name: {"under its own head": estimate(row["lds"], row["ci"], 3)} for name, row in own.items()}
+    second = answer.get("second_draw")
     rows = [
         {
             "ranking": name,
-            "candidates": CANDIDATE_SETS[candidates[name]],
-            "LDS": estimate(row["lds"], row["ci"]),
+            "candidates": CANDIDATE_SETS[candidates[name]] if name in candidates else "–",
+            "LDS": _lds_cell(answer, name),
+            **({"second draw": _lds_cell(second, name)} if second else {}),
             "targets": row["n_targets"],
         }
         | (column.get(name, {"under its own head": "–"}) if own else {})
         for name, row in answer["rankings"].items()
     ]
     more = {"candidates": candidates, "own_heads": own}
-    print_answer(as_json, {**answer, **more}, halves_text(ws, answer), ("", rows))
+    lines = [text] + ([f"second draw: {draw_text(second)}"] if second else [])
+    print_answer(as_json, {**answer, **more}, *lines, ("", rows), *_combination_lines(answer, second))
+
+
+def _lds_cell(report: dict, name: str) -> str:
+    row = report["rankings"][name]
+    return estimate(row["lds"], row["ci"])
+
+
+def _combination_lines(answer: dict, second: dict | None) -> list[str]:
+    """A line for each combination: by how much it is above the best of its parts."""
+    lines = []
+    for name in answer["combinations"]:
+        found = [report["combinations"][name] for report in (answer, second) if report]
+        said = [f"{estimate(row['difference'], row['ci'], sign=True)} above {row['best']}" for row in found]
+        lines.append(f"{name}: {'; on the second draw '.join(said)} (paired)")
+    return lines
 
 
 def evaluate_lds_supports(

@@ -1,4 +1,4 @@
-"""Commands that take results home: export figure, report, ranking, corrections."""
+"""Commands that take results home: export figure, report, ranking, halves, corrections."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +24,7 @@ from attribution.cli import (
     with_progress,
 )
 from attribution.errors import UserError
+from attribution.export.numbers import byte_size
 from attribution.files import user_path
 from attribution.inputs import limits
 from attribution.rankings.similarity import Similarity
@@ -155,6 +156,29 @@ def export_ranking(
     rows = parquet.write_ranking(user_path(out), source, numbers, top, labels, about, provenance)
     answer = {"workspace": ws.name, "ranking": ranking, "targets": len(numbers), "rows": rows, "file": str(out)}
     print_answer(as_json, answer, f"{out}: the top {top} of {ranking} for {len(numbers):,} targets, {rows:,} rows")
+
+
+def export_halves(
+    out: Annotated[Path, typer.Option(help="An .npz file.")],
+    draw: Annotated[int, whole_option("--draw", 1, 2, "2: the second draw of halves.")] = 1,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """Masks and margins of the held-out halves as a bundle that anyone can score against: `evaluate lds --bundle`."""
+    from attribution.evaluation import ground_truth
+
+    out = user_path(out)
+    if out.suffix != ".npz":
+        raise UserError(f"{out} does not end in .npz, the kind of file that a bundle is; give another name")
+    about = ground_truth.write(ws, out, draw)
+    seeds = f"{len(about['seeds'])} seed{'s' * (len(about['seeds']) != 1)}"
+    count = len(ground_truth.read(out).masks)
+    print_answer(
+        as_json,
+        {**about, "file": str(out), "masks": count},
+        f"{out}: {count} halves x {seeds} of {about['recipe'] or 'a recipe that is not known'}, {about['n_val']:,} "
+        f"targets, {byte_size(out.stat().st_size)}",
+    )
 
 
 def export_corrections(

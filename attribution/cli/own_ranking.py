@@ -1,12 +1,14 @@
-"""Commands for rankings that a user's code computes: rankings add, list, remove."""
+"""Commands for rankings that a user's code computes, or that a person combined: rankings combine, add, list, remove."""
 
+import shlex
 from typing import Annotated
 
 import typer
 
 from attribution import own_code
-from attribution.cli import JsonOption, WorkspaceOption, print_answer
-from attribution.rankings import own
+from attribution.cli import JsonOption, WorkspaceOption, command_line, print_answer
+from attribution.rankings import combination, own
+from attribution.workspace.provenance import command_provenance
 from attribution.workspace.workspace import DEMO
 
 
@@ -32,7 +34,29 @@ def rankings_list(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
     print_answer(as_json, {"workspace": ws.name, "rankings": rows}, ("", rows))
 
 
-def rankings_remove(name: Annotated[str, typer.Argument(help="One of yours.")], as_json: JsonOption = False):
-    """Remove one of your rankings from this machine. Its results stay."""
-    own_code.remove(own.KIND, name)
-    print_answer(as_json, {"removed": name}, f"{name} is no ranking of this machine any more; its results are kept")
+def rankings_combine(
+    names: Annotated[list[str], typer.Argument(metavar="RANKING...", help="Two or more, as in trak-10 influence-all.")],
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """List the standardised sum of several rankings among the workspace's: NAME+NAME. It is computed when asked."""
+    name = combination.MARK.join(names)
+    found = combination.remember(ws, name, command_provenance(command_line(f"rankings combine {shlex.join(names)}")))
+    answer = {"workspace": ws.name, "ranking": name, "parts": names, "targets": len(found.targets)}
+    answer |= {"signed": found.signed}
+    print_answer(as_json, answer, f"{name}: {found.description}, {len(found.targets):,} targets")
+
+
+def rankings_remove(
+    name: Annotated[str, typer.Argument(help="One of yours, or a combination.")],
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """Remove one of your rankings from this machine, or a combination from the workspace's list. Its results stay."""
+    if combination.MARK in name:
+        combination.forget(ws, name)
+        text = f"{ws.name} lists {name} no more; what it combines stays"
+    else:
+        own_code.remove(own.KIND, name)
+        text = f"{name} is no ranking of this machine any more; its results are kept"
+    print_answer(as_json, {"removed": name}, text)

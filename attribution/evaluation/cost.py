@@ -81,6 +81,8 @@ def load(workspace: Workspace) -> dict | None:
 def underlying_parts(workspace: Workspace, ranking: Ranking) -> list[str]:
     """The parts that a ranking consists of and was made from, its own first; HALVES_PART: models on halves."""
     ranking, parts = getattr(ranking, "inner", ranking), workspace.manifest["parts"]  # other candidates cost no more
+    if combined := getattr(ranking, "parts", None):
+        return list(dict.fromkeys(part for one in combined for part in underlying_parts(workspace, one)))
     own = f"rankings/{ranking.name}"
     if own not in parts:
         feature = getattr(ranking, "feature", None)

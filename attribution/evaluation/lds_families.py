@@ -7,6 +7,7 @@ computed in one feature set, at the same cost.
 
 from collections.abc import Iterable
 
+from attribution.rankings.combination import MARK
 from attribution.rankings.similarity import METHODS as SIMILARITIES
 from attribution.workspace.workspace import Workspace
 
@@ -15,6 +16,7 @@ FAMILIES = {
     "similarity": "similarity",
     "head": "influence under a head",
     "network": "influence in the network",
+    "combination": "several together",
     "control": "control",
 }
 INFLUENCE, CONTROL = "influence", "random"
@@ -23,6 +25,8 @@ CONTROL_FAMILY = "control"
 
 def family_of(ranking: str) -> str:
     """The family of a ranking, one of FAMILIES, by its name."""
+    if MARK in ranking:
+        return "combination"
     method = ranking.partition("-")[0]
     if method in SIMILARITIES:
         return "similarity"

@@ -20,6 +20,7 @@ METHOD_STYLES = {
     "trak": ("#C98500", "longdash"),
     "datamodels": ("#008F68", "dashdot"),
     "unrolled": ("#7A5195", "dash"),
+    "combination": ("#B0566A", "longdashdot"),
     "random": ("#808080", "dot"),
 }
 #: Rankings that have a dash of their own, to be told from others of their method.
@@ -44,6 +45,6 @@ def ranking_style(ranking: str) -> tuple[str, str, str]:
     """(colour, dash, marker) of a ranking, by Plotly's names; "NAME@all", of other candidates, has NAME's line."""
     name, _, candidates = ranking.partition("@")
     method, _, features = name.partition("-")
-    style = RANKING_STYLES.get(name) or METHOD_STYLES.get(method)
+    style = RANKING_STYLES.get(name) or METHOD_STYLES.get("combination" if "+" in name else method)
     colour, dash = style or FALLBACK_STYLES[sum(ranking.encode()) % len(FALLBACK_STYLES)]
     return colour, dash, CANDIDATE_MARKERS.get(candidates) or FEATURE_MARKERS.get(features, "circle")

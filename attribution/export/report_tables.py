@@ -244,14 +244,22 @@ def study_tables(workspace: Workspace, study: Study) -> list[Markup]:
         tables += [to_html(["ranking", "against", *heads], pairs, caption)] if pairs else []
     lds = lds_report.load(workspace)
     if lds and lds["rankings"]:
+        second = lds.get("second_draw", {}).get("rankings")
         tables.append(
             to_html(
-                ["ranking", *numeric("LDS", "95 %")],
-                [[ranking_name(name), *_estimate(row, "lds")] for name, row in lds["rankings"].items()],
+                ["ranking", *numeric("LDS", "95 %", *(["LDS, second draw", "95 %"] if second else []))],
+                [
+                    [ranking_name(name), *_estimate(row, "lds")] + (_estimate(second[name], "lds") if second else [])
+                    for name, row in lds["rankings"].items()
+                ],
                 f"LDS over {lds['masks']} held-out halves with {lds['seeds']} seeds each (linear datamodeling score: "
                 "rank correlation of a ranking's predictions with the margins of models trained on random halves), "
                 "mean over targets",
-                ["noise ceiling", *_estimate(lds, "ceiling")],
+                [
+                    "noise ceiling",
+                    *_estimate(lds, "ceiling"),
+                    *(_estimate(lds["second_draw"], "ceiling") if second else []),
+                ],
             )
         )
     return tables

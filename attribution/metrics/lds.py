@@ -13,7 +13,7 @@ Source: Park et al., TRAK (arXiv 2303.14186), section 2; the ceiling is classica
 """
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations, islice
 from types import ModuleType
@@ -42,6 +42,15 @@ class LDS:
     ci: tuple[float, float] | None
     per_target: np.ndarray
     n_constant: int
+
+
+@dataclass(frozen=True)
+class Difference:
+    """By how much one ranking's LDS is above another's on the same subsets and targets. mean: of all targets; ci: (low,
+    high), the same subsets and targets drawn for both, None without resamples."""
+
+    mean: float
+    ci: tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -88,17 +97,64 @@ def lds(
     1.0
     """
     masks, margins, targets = _check_inputs(masks, margins, targets)
+    [predicted] = predict([masks], scores, targets)
+    return judge(predicted, margins, targets, level=level, resamples=resamples, seed=seed)
+
+
+def predict(masks: Sequence[np.ndarray], scores: Scores, targets: np.ndarray) -> list[np.ndarray]:
+    """What scores predict for the subsets of several draws, up to a scale for each target: float64 [M, T] a draw. The
+    scores are read once. masks: bool [M, n_train] a draw; scores, targets: as in `lds`, whose errors are raised."""
+    targets = _check_targets(np.asarray(targets))
+    rows = (scores(target) for target in targets.tolist()) if callable(scores) else iter(scores)
+    predicted = [np.zeros((len(draw), len(targets))) for draw in masks]
+    for at in range(0, len(targets), TARGETS_PER_CHUNK):
+        chunk = targets[at : at + TARGETS_PER_CHUNK]
+        block = _check_block(list(islice(rows, len(chunk))), chunk, masks[0])
+        for draw, found in zip(masks, predicted, strict=True):
+            found[:, at : at + TARGETS_PER_CHUNK] = _sums(draw.astype(float), block)
+    return predicted
+
+
+def judge(
+    predicted: np.ndarray,
+    margins: np.ndarray,
+    targets: np.ndarray,
+    *,
+    level: float = 0.95,
+    resamples: int = 500,
+    seed: int = 0,
+) -> LDS:
+    """LDS of what `predict` gave, float64 [M, T]; the other arguments as in `lds`."""
     measured = _target_margins(margins, targets).mean(axis=1)
-    predicted = _predictions(masks, scores, targets)
     per_target = _rank_correlation(predicted, measured)
     constant = (np.ptp(predicted, axis=0) == 0) | (np.ptp(measured, axis=0) == 0)
     ci = None
     if resamples:
         means = _resampled_means(predicted, measured, resamples, np.random.default_rng(seed))
-        tail = (1 - level) / 2
-        low, high = np.quantile(means - means.mean() + per_target.mean(), [tail, 1 - tail])
-        ci = (float(low), float(high))
+        ci = _interval(means, float(per_target.mean()), level)
     return LDS(float(per_target.mean()), ci, per_target, int(constant.sum()))
+
+
+def difference(
+    first: np.ndarray,
+    second: np.ndarray,
+    margins: np.ndarray,
+    targets: np.ndarray,
+    *,
+    level: float = 0.95,
+    resamples: int = 500,
+    seed: int = 0,
+) -> Difference:
+    """The LDS of `first` less that of `second`, both of `predict` on the same subsets for the same targets, float64
+    [M, T]. Each resample has the same subsets and targets for both. The other arguments as in `lds`."""
+    measured = _target_margins(margins, targets).mean(axis=1)
+    mean = float((_rank_correlation(first, measured) - _rank_correlation(second, measured)).mean())
+    if not resamples:
+        return Difference(mean, None)
+    one, other = (
+        _resampled_means(predicted, measured, resamples, np.random.default_rng(seed)) for predicted in (first, second)
+    )
+    return Difference(mean, _interval(one - other, mean, level))
 
 
 def noise_ceiling(margins: np.ndarray, targets: np.ndarray | None = None) -> NoiseCeiling:
@@ -139,8 +195,7 @@ def evaluate_rankings(
     noise = noise_ceiling(margins, targets)
     rows = {}
     for name, scores in rankings.items():
-        score = lds(masks, margins, scores, targets, **options)
-        rows[name] = {"lds": score.mean, "ci": score.ci, "n_targets": len(targets), "n_constant": score.n_constant}
+        rows[name] = row_of(lds(masks, margins, scores, targets, **options), len(targets))
     return {
         "alpha": float(masks.mean()),
         "masks": len(masks),
@@ -149,6 +204,11 @@ def evaluate_rankings(
         "signal": noise.signal,
         "rankings": rows,
     }
+
+
+def row_of(score: LDS, n_targets: int) -> dict:
+    """A ranking's score as JSON: {"lds", "ci", "n_targets", "n_constant"}."""
+    return {"lds": score.mean, "ci": score.ci, "n_targets": n_targets, "n_constant": score.n_constant}
 
 
 def _check_inputs(masks, margins, targets):
@@ -164,9 +224,13 @@ def _check_inputs(masks, margins, targets):
             f"LDS needs models on at least {MIN_SUBSETS} random subsets, and there are {len(masks)}: train more."
         )
     targets = np.arange(margins.shape[2]) if targets is None else np.asarray(targets, dtype=int)
+    return masks, margins, _check_targets(targets)
+
+
+def _check_targets(targets: np.ndarray) -> np.ndarray:
     if not len(targets):
         raise UserError("LDS needs at least one target: choose some.")
-    return masks, margins, targets
+    return targets
 
 
 def _target_margins(margins, targets):
@@ -179,32 +243,39 @@ def _target_margins(margins, targets):
     return chosen
 
 
-def _predictions(masks, scores, targets):
-    """Sums of scores over each subset, up to a scale per target: float64 [M, T]."""
-    rows = (scores(target) for target in targets.tolist()) if callable(scores) else iter(scores)
-    weights = masks.astype(float)
+def _check_block(rows: list, targets: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """Rows of scores as float64 [targets, n_train]. Raises UserError where they do not fit or are not finite."""
+    block = np.array(rows, dtype=float)
+    if block.shape != (len(targets), masks.shape[1]):
+        raise UserError(f"Scores must be one row of {masks.shape[1]} a target; got {block.shape} for {len(targets)}.")
+    if not np.isfinite(block).all():
+        bad = targets[~np.isfinite(block).all(axis=1)].tolist()
+        raise UserError(f"The scores of targets {bad[:5]} are not finite: build this ranking again.")
+    return block
+
+
+def _sums(weights: np.ndarray, block: np.ndarray) -> np.ndarray:
+    """Sums of scores [T, n_train] over each subset, up to a scale per target: float64 [M, T]. weights: float [M,
+    n_train], 1 where an image is in the subset."""
     sizes = weights.sum(1)
-    predicted = np.zeros((len(masks), len(targets)))
-    for at in range(0, len(targets), TARGETS_PER_CHUNK):
-        chunk = targets[at : at + TARGETS_PER_CHUNK]
-        block = np.array(list(islice(rows, len(chunk))), dtype=float)
-        if block.shape != (len(chunk), masks.shape[1]):
-            raise UserError(f"Scores must be one row of {masks.shape[1]} a target; got {block.shape} for {len(chunk)}.")
-        if not np.isfinite(block).all():
-            bad = chunk[~np.isfinite(block).all(axis=1)].tolist()
-            raise UserError(f"The scores of targets {bad[:5]} are not finite: build this ranking again.")
-        # What all images of a row share predicts by the subsets' sizes alone. Taken apart it rounds no differences
-        # away; and a row that prefers no image predicts nothing, whatever the sizes.
-        low, high = block.min(axis=1), block.max(axis=1)
-        shared = np.clip(0, low, high)
-        block -= shared[:, None]
-        shared[low == high] = 0
-        total = weights @ block.T + (sizes - sizes.mean())[:, None] * shared
-        scale = np.abs(block).sum(axis=1) + np.ptp(sizes) * np.abs(shared)
-        scale[scale == 0] = 1
-        # Sums that are equal but for the order of additions must tie, as they often do for sparse scores.
-        predicted[:, at : at + TARGETS_PER_CHUNK] = np.round(total / scale, 12)
-    return predicted
+    # What all images of a row share predicts by the subsets' sizes alone. Taken apart it rounds no differences
+    # away; and a row that prefers no image predicts nothing, whatever the sizes.
+    low, high = block.min(axis=1), block.max(axis=1)
+    shared = np.clip(0, low, high)
+    centred = block - shared[:, None]
+    shared[low == high] = 0
+    total = weights @ centred.T + (sizes - sizes.mean())[:, None] * shared
+    scale = np.abs(centred).sum(axis=1) + np.ptp(sizes) * np.abs(shared)
+    scale[scale == 0] = 1
+    # Sums that are equal but for the order of additions must tie, as they often do for sparse scores.
+    return np.round(total / scale, 12)
+
+
+def _interval(means: np.ndarray, mean: float, level: float) -> tuple[float, float]:
+    """Percentiles of resampled means, shifted to have `mean` for theirs."""
+    tail = (1 - level) / 2
+    low, high = np.quantile(means - means.mean() + mean, [tail, 1 - tail])
+    return float(low), float(high)
 
 
 def _rank_correlation(x, y):

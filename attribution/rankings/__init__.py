@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from attribution.errors import UserError
+from attribution.rankings import combination
 from attribution.rankings.base import Ranking
 from attribution.training.head.recipe import PREFIX, is_head
 
@@ -27,19 +28,26 @@ MAX_LIVE_DIM = 1024
 
 
 def names(workspace: Workspace) -> list[str]:
-    """Names of all rankings of a workspace: those computed when asked, then the stored ones, TRAK first, then random.
+    """Names of all rankings of a workspace: those computed when asked, then the stored ones, TRAK first, then the
+    combinations that were named, then random.
 
     Variants that exist only to be measured (`lds_vs_compute`) and other candidates (NAME@all) are left out.
     """
     parts = workspace.manifest["parts"]
     stored = [name for name in _stored_names(workspace) if not parts[f"rankings/{name}"].get("variant")]
     live = [name for name in live_names(workspace) if name not in stored]
-    return live + sorted(stored, key=lambda name: not name.startswith("trak")) + ["random"]
+    combined = combination.names(workspace)
+    return live + sorted(stored, key=lambda name: not name.startswith("trak")) + combined + ["random"]
 
 
 def live_names(workspace: Workspace) -> list[str]:
     """Names of the rankings that the modules in LIVE compute for a workspace."""
     return [name for module in LIVE for name in _module(module).names(workspace)]
+
+
+def part_names(workspace: Workspace) -> set[str]:
+    """Names that a combination may be made of: all rankings, listed or not, but combinations."""
+    return {*live_names(workspace), *_stored_names(workspace), "random"}
 
 
 def row_names(workspace: Workspace) -> list[str]:
@@ -62,7 +70,8 @@ def unchanged_names(workspace: Workspace, versions: dict[str, str | None]) -> se
 
 
 def load(workspace: Workspace, name: str) -> Ranking:
-    """The ranking `name` of a workspace; NAME@true, NAME@pair and NAME@all are NAME among these candidates.
+    """The ranking `name` of a workspace; NAME@true, NAME@pair and NAME@all are NAME among these candidates, A+B is the
+    combination of A and B.
 
     Raises UserError for an unknown name, listing the known ones.
     """
@@ -76,6 +85,8 @@ def load(workspace: Workspace, name: str) -> Ranking:
         return RankingAmong(workspace.ranking(inner), candidate_set)
     if name in _stored_names(workspace):
         return StoredRanking(workspace, name)
+    if combination.MARK in name:
+        return combination.load(workspace, name)
     if name == "random":
         return Random(workspace)
     for module in map(_module, LIVE):

@@ -17,7 +17,9 @@ MODEL_FOLDER = "models/"
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
 _OF_MODEL = rf"(?:{MODEL_FOLDER}{_NAME}/)?"
 #: the names that a part may have
-PART_PATTERN = re.compile(rf"{_OF_MODEL}(?:(?:rankings|features|detectors|hubs|map)/)?{_NAME}")
+PART_PATTERN = re.compile(
+    rf"{_OF_MODEL}(?:(?:rankings|features|detectors|hubs|map)/)?{_NAME}|combinations/{_NAME}(?:\+{_NAME})+"
+)
 
 _END = r"(?![\s\S])"  # "$" is before a newline at the end, too
 _SHA256 = {"type": "string", "pattern": f"^[0-9a-f]{{64}}{_END}"}
@@ -82,6 +84,7 @@ _PROVENANCE = {
     **dict.fromkeys(("rankings", "kinds", "sources", "recipes", "hashes", "members", "skipped", "notes"), _NAMES),
     "accuracy": {"type": ["number", "array"], "items": _NUMBER},
     "accuracy_std": _NUMBER_OR_NONE,  # of one model there is none
+    **dict.fromkeys(("ceiling", "signal"), _NUMBER_OR_NONE),
     "alignment": _record({"warning": _TEXT_OR_NONE}, optional=True),
     "digest": {"type": "string", "pattern": f"^[A-Za-z0-9_-]{{1,64}}{_END}"},
     "files": _table_of(_COUNT),
@@ -106,6 +109,7 @@ _PROVENANCE = {
 #: what the code reads of a part without asking whether it is there
 _REQUIRED = {
     "lds": ("masks",),
+    "lds_second": ("masks", "seeds", "ceiling", "signal"),
     "agreement": ("rankings", "k"),
     "lds_supports": ("rankings", "reliability", "versions"),
     "calibration": ("rankings", "sources"),

@@ -476,6 +476,20 @@ class Workspace:
         stored = [self.stored_name(file) for file in files]
         self._write_part(self.user_folder, part, with_file_digests(self.user_folder, provenance, stored))
 
+    def lists_file(self, part: str, file: str) -> bool:
+        """Whether the manifest lists `file` (a path inside) among those of a part."""
+        return self.stored_name(file) in self.manifest["parts"][part].get("files", {})
+
+    def list_file(self, part: str, file: str) -> None:
+        """Lists a report beside what a part holds with the size that it has now, or not where it is not there. The
+        part's digest stays: what rests on what it holds is as good as before."""
+        made, stored = self.manifest["parts"][part], self.stored_name(file)
+        home = Path(made.get("home") or self.path)
+        files = {name: size for name, size in made.get("files", {}).items() if name != stored}
+        if (home / stored).exists():
+            files[stored] = (home / stored).stat().st_size
+        self._write_part(home, part, {key: made[key] for key in made if key != "home"} | {"files": files})
+
     def _write_part(self, home: Path, part: str, provenance: dict | None) -> None:
         """Writes the provenance of one part into the file that lists the parts in `home`, or removes it (None). What
         other processes wrote there meanwhile stays."""

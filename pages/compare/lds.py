@@ -1,5 +1,6 @@
 """LDS: is similarity influence? All rankings by what they compute, and under the head of their own features."""
 
+import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -14,6 +15,7 @@ from pages.ui.tables import Column, estimate, ranking_cell
 
 MEASURE = ["evaluate", "lds"]
 FAMILY_WIDTH = 150  # pixels at the right, for the names of families
+SHOWN_TWICE = 3  # rankings whose LDS on both draws is written out
 SPREAD = 0.6  # of the height of a line: over which its points are spread
 COLUMNS = [
     Column("ranking"),
@@ -21,6 +23,7 @@ COLUMNS = [
     Column("LDS", "n", tables.LDS_HELP),
     tables.INTERVAL,
 ]
+SECOND_COLUMNS = [Column("LDS", "n first", tables.LDS_HELP), tables.INTERVAL]
 OWN_COLUMNS = [Column("LDS", "n first", OWN_HEAD_HELP), tables.INTERVAL, Column("head")]
 
 
@@ -40,6 +43,10 @@ def draw(ws: Workspace, own: dict[str, dict]) -> None:
     said = reading(lds_families.compare(ws, rows), rows, ws.recipe)
     if said:
         st.markdown(write.plain(f"{said} {own_reading(own)}"))
+    if second := report.get("second_draw"):
+        st.markdown(write.plain(second_reading(rows, second)))
+    if combined := combined_reading(report):
+        st.markdown(write.plain(combined))
     tab_frame.caption(
         "LDS, the linear datamodeling score: how well a ranking's scores predict the margins of models "
         "trained on random halves of the images. Similarity: what looks like the target. Influence: what a "
@@ -53,7 +60,7 @@ def draw(ws: Workspace, own: dict[str, dict]) -> None:
     )
     tab_frame.caption(_basis(ws, report, own))
     with st.expander("LDS of every ranking as a table"):
-        st.html(table_html(rows, own))
+        st.html(table_html(rows, own, report.get("second_draw")))
     tab_frame.download_line(ws, {"lds.csv": ("Table as CSV", to_csv(report, own))}, [[*MEASURE, "--json"]], "lds")
 
 
@@ -92,6 +99,42 @@ def own_reading(own: dict[str, dict]) -> str:
         f"Under the head of its own features influence has {low if low == high else f'{low} to {high}'}, no similarity "
         f"more than {write.decimal(max(lds['similarity']), 2)}."
     )
+
+
+def second_reading(rows: dict[str, dict], second: dict) -> str:
+    """What the second draw of halves says: how far the figures move, and those of the best three rankings and random.
+    rows: "rankings" of the report; second: its "second_draw"."""
+    again = second["rankings"]
+    moved = {name: abs(again[name]["lds"] - row["lds"]) for name, row in rows.items() if name in again}
+    if not moved:
+        return ""
+    most = max(moved, key=moved.__getitem__)
+    best = sorted(moved, key=lambda name: -rows[name]["lds"])[:SHOWN_TWICE]
+    best += [lds_families.CONTROL] if lds_families.CONTROL in moved and lds_families.CONTROL not in best else []
+    listed = "; ".join(
+        f"{name} {' and '.join(_with_ends(one[name]['lds'], one[name]['ci']) for one in (rows, again))}"
+        for name in best
+    )
+    return (
+        f"On a second, fresh draw of {second['masks']} halves with {write.counted(second['seeds'], 'seed')} each an "
+        f"LDS moves by {write.decimal(float(np.median(list(moved.values()))), 3)} in the median and by at most "
+        f"{write.decimal(moved[most], 3)} ({most}). First and second draw: {listed}."
+    )
+
+
+def combined_reading(report: dict) -> str:
+    """By how much each combination is above the best of its parts, on both draws where there are two; or ""."""
+    draws = [report, *([report["second_draw"]] if "second_draw" in report else [])]
+    said = []
+    for name in report.get("combinations", {}):
+        found = [draw["combinations"][name] for draw in draws if name in draw["combinations"]]
+        above = [f"{_with_ends(one['difference'], one['ci'], True)} against {one['best']}" for one in found]
+        said.append(f"{name} {', on the second draw '.join(above)}")
+    return f"Together against the best part alone (paired): {'; '.join(said)}." if said else ""
+
+
+def _with_ends(value: float, ends, sign: bool = False) -> str:
+    return f"{write.decimal(value, 3, sign)} ({write.interval(ends, 3, sign)})"
 
 
 def _times(ratios: list[float]) -> str:
@@ -193,33 +236,41 @@ def _family(chart: go.Figure, text: str, top: float, bottom: float) -> None:
     )
 
 
-def table_html(rows: dict[str, dict], own: dict[str, dict]) -> str:
-    """A row a ranking, families apart; own: `lds_report.under_own_heads`."""
-    body = []
+def table_html(rows: dict[str, dict], own: dict[str, dict], second: dict | None = None) -> str:
+    """A row a ranking, families apart; own: `lds_report.under_own_heads`; second: the report's "second_draw"."""
+    body, again = [], (second or {}).get("rankings", {})
     for family, lines in lds_families.group(rows).items():
         for names in lines.values():
             for name in names:
                 cells = [ranking_cell(name), lds_families.FAMILIES[family]]
                 cells += estimate(rows[name]["lds"], rows[name]["ci"], 3)
+                if second:
+                    cells += estimate(again.get(name, {}).get("lds"), again.get(name, {}).get("ci"), 3)
                 if own:
                     there = own.get(name, {})
                     cells += [*estimate(there.get("lds"), there.get("ci"), 3), write.escape(there.get("head", ""))]
                 body.append(cells)
-    if not own:
+    if not own and not second:
         return tables.table_html(COLUMNS, body)
-    above = [("", 2), ("under the model", 2), ("under its own head", len(OWN_COLUMNS))]
-    return tables.table_html([*COLUMNS, *OWN_COLUMNS], body, above)
+    above = [("", 2), ("first draw of halves" if second else "under the model", 2)]
+    above += [("second draw", len(SECOND_COLUMNS))] if second else []
+    above += [("under its own head", len(OWN_COLUMNS))] if own else []
+    columns = [*COLUMNS, *(SECOND_COLUMNS if second else []), *(OWN_COLUMNS if own else [])]
+    return tables.table_html(columns, body, above)
 
 
 def to_csv(report: dict, own: dict[str, dict]) -> str:
     """A row a ranking."""
     about = {key: report[key] for key in ("recipe", "recipe_hash", "masks", "seeds", "ceiling")}
+    again = report.get("second_draw", {}).get("rankings", {})
     return tables.to_csv(
         {
             "ranking": name,
             "family": lds_families.family_of(name),
             "lds": row["lds"],
             **tables.low_high(row["ci"], "lds"),
+            "second_draw_lds": again.get(name, {}).get("lds"),
+            **tables.low_high(again.get(name, {}).get("ci"), "second_draw_lds"),
             "targets": row["n_targets"],
             "own_head": own.get(name, {}).get("head"),
             "own_head_lds": own.get(name, {}).get("lds"),

@@ -13,7 +13,7 @@ from attribution.inputs import names
 from attribution.rankings import default_rankings, row_names
 from attribution.rankings.unrolled import on_demand
 from pages.ui import format as write
-from pages.ui import state, theme
+from pages.ui import link, state, theme
 from pages.ui.tile_strip import component
 
 SIMILARITIES = ("ESVM", "L2", "Cosine", "Ridge", "Signed cosine")
@@ -25,8 +25,9 @@ _component = component("row_picker", "pic.js", "row_picker.js", style="row_picke
 
 def draw(ws: Workspace) -> list[str]:
     """Draws the table and, below it, the rankings in their order. Returns them."""
-    offered = row_names(ws)
     session = st.session_state
+    asked = [*st.query_params.get_all(state.RANKINGS), *session.get(state.RANKINGS, [])]
+    offered = row_names(ws) + link.combinations(ws, asked)[0]
     place = st.container()
     rankings = st.multiselect(
         "Rows, from the top",

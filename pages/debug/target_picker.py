@@ -13,6 +13,7 @@ from attribution.explore.opening_target import OpeningTarget
 from attribution.explore.targets import previous_and_next, ranked_targets
 from attribution.inputs.limits import shortened
 from attribution.rankings import row_names
+from attribution.rankings.combination import MARK
 from attribution.rankings.unrolled import on_demand
 from pages.debug import hint, map_view, picker_filters, retraining, start
 from pages.debug.picker_filters import Filters
@@ -56,13 +57,17 @@ def restore(ws: Workspace, first: OpeningTarget | None) -> None:
     }
     if first and state.CUT_RANKING not in (*state_of, *params):
         state_of[state.CUT_RANKING] = first.ranking
+    if any(" " in name for name in params.get_all(state.RANKINGS)):  # "+" by hand, which a browser takes for a space
+        params[state.RANKINGS] = [name.replace(" ", MARK) for name in params.get_all(state.RANKINGS)]
+        st.rerun()
     errors = state.restore(values, {state.TARGET: ws.check_target, state.K: link.check_k(retraining.K_MAX)}, params)
     if state.RANKINGS not in state_of:
         errors += [
             f"no ranking {shortened(name)!r} here; {why_missing(ws, name)}"
             for name in params.get_all(state.RANKINGS)
-            if name not in row_names(ws)
+            if name not in row_names(ws) and MARK not in name
         ]
+        errors += link.combinations(ws, params.get_all(state.RANKINGS))[1]
     if not ws.has_base:
         unanswerable = [
             name

@@ -9,8 +9,9 @@ from collections.abc import Callable, Collection, Mapping
 
 import streamlit as st
 
-from attribution import UserError
+from attribution import UserError, Workspace
 from attribution.inputs.limits import read_whole, shortened
+from attribution.rankings.combination import MARK
 
 MAX_SIGNS = 200  # of a value; images that are named by hand may need more
 MAX_SIGNS_OF_IDS = 20_000
@@ -76,6 +77,23 @@ def clean(numbers: Collection[str], may_be_empty: Collection[str]) -> list[str]:
             continue
         del st.query_params[name]
     return said
+
+
+def combinations(ws: Workspace, rankings: Collection[str]) -> tuple[list[str], list[UserError]]:
+    """Those of `rankings` that are combinations ("A+B") which the workspace does not list: the ones that can be had,
+    and what is wrong with the others."""
+    listed, found, errors = ws.rankings(), {}, []
+    for name in rankings:
+        if MARK not in name or name in listed or name in found:
+            continue
+        try:
+            if len(name) > MAX_SIGNS:
+                raise UserError(f"a ranking has {len(name):,} signs in this link; give at most {MAX_SIGNS:,}")
+            ws.ranking(name)
+            found[name] = True
+        except UserError as error:
+            errors.append(error)
+    return list(found), errors
 
 
 def rename_values(renamed: Mapping[str, Mapping[str, str]]) -> None:

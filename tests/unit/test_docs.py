@@ -173,10 +173,14 @@ def figures() -> list[str]:
     parts = ws.manifest["parts"]
     rows = [f"| `{name}` | {100 * parts[f'features/{name}']['knn_accuracy']:.1f} % |" for name in ws.features()]
     lds = json.loads((ws.path / "lds" / "lds.json").read_text())
-    rows += [
-        f"| `{name}` | {one['lds']:.3f} ({one['ci'][0]:.3f} to {one['ci'][1]:.3f}) |"
-        for name, one in lds["rankings"].items()
-    ]
+    draws = [lds, *([lds["second_draw"]] if "second_draw" in lds else [])]
+    for name in lds["rankings"]:
+        cells = (with_ends(draw["rankings"][name]["lds"], draw["rankings"][name]["ci"], 3) for draw in draws)
+        rows.append(f"| `{name}` | {' | '.join(cells)} |")
+    for name in lds.get("combinations", {}):
+        found = [draw["combinations"][name] for draw in draws]
+        cells = (f"{with_ends(one['difference'], one['ci'], 3)} over `{one['best']}`" for one in found)
+        rows.append(f"| `{name}` | {' | '.join(cells)} |")
     found = support_report.evaluate_study(Study(DEFAULT_K_MAX, "default", load_supports(ws)))
     for name in found["remove"]["rankings"]:
         kinds = (found[kind]["rankings"].get(name) for kind in ("remove", "mislabel"))

@@ -212,10 +212,15 @@ def _npy(path: Path) -> dict[str, FileArray]:
 
 def _npz(path: Path) -> dict[str, FileArray]:
     """Unpacked into memory: numbers compress little, and what unpacks to far more than it has is refused before."""
+    check_unpacked(path)
+    return {name: FileArray(path, npz_array(path, name, *shape)) for name, shape in npz_shapes(path).items()}
+
+
+def check_unpacked(path: Path) -> None:
+    """Raises UserError where an `.npz` archive says that it unpacks to far more than it has."""
     with open_zip(path) as archive:
         if sum(entry.file_size for entry in archive.infolist()) > MAX_UNPACKED * check_file(path):
-            raise UserError(f"{path} unpacks to far more than it has; save the scores with numpy.savez")
-    return {name: FileArray(path, npz_array(path, name, *shape)) for name, shape in npz_shapes(path).items()}
+            raise UserError(f"{path} unpacks to far more than it has; save the numbers with numpy.savez")
 
 
 def _torch(path: Path) -> dict[str, FileArray]:

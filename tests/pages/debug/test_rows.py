@@ -2,9 +2,10 @@
 
 import pytest
 
+from attribution.rankings import combination
 from pages.debug import row_picker
 from pages.ui import state
-from tests.pages.page import open_page
+from tests.pages.page import open_page, texts
 
 
 def test_the_table_has_each_ranking_once(ws):
@@ -65,3 +66,25 @@ def test_a_room_full_of_people_sees_larger_type():
     app.number_input(key=state.TARGET).set_value(2).run()
     assert "html { font-size" in style(app)
     assert "html { font-size" not in style(open_page())
+
+
+@pytest.mark.parametrize("joined", ["trak-10+l2-moco", "trak-10 l2-moco"])  # a browser takes "+" by hand for a space
+def test_a_link_may_name_a_combination_that_is_not_listed(ws, joined):
+    app = open_page(target="0", rankings=["trak-10", joined])
+    rows = app.multiselect(key=state.RANKINGS)
+    assert rows.value == ["trak-10", "trak-10+l2-moco"] and not app.warning and not app.exception
+    assert "trak-10+l2-moco" not in ws.rankings()
+
+
+def test_a_combination_of_what_there_is_not_is_said_in_a_sentence(ws):
+    app = open_page(target="0", rankings=["trak-10", "trak-10+nothing", "trak-10+" + "x" * 300])
+    assert "trak-10+nothing cannot be had: no ranking 'nothing'" in texts(app) and not app.exception
+    assert "A ranking has 308 signs in this link; give at most 200" in texts(app)
+    assert app.multiselect(key=state.RANKINGS).value == ["trak-10"]
+
+
+def test_a_listed_combination_is_a_row_to_choose(ws):
+    combination.remember(ws, "trak-10+l2-moco", {})
+    assert ("Combination", "trak-10+l2-moco") in {
+        (row["method"], name) for row in row_picker.grid(ws)["rows"] for name in row["cells"] if name
+    }

@@ -8,6 +8,7 @@ import pytest
 from attribution import UserError, Workspace
 from attribution.builds import base_models, features, halves, scores
 from attribution.evaluation import lds_vs_compute
+from attribution.metrics import lds
 from attribution.rankings import datamodels
 from attribution.workspace import parts
 from tests import tiny
@@ -118,8 +119,45 @@ def test_halves_datamodels_and_lds(bare_ws):
     assert about["models"] == 30 and about["penalty"] in datamodels.PENALTIES
     judged = lds_report.compute(again, ["dm", "l2-moco"])
     assert judged["masks"] == 4 and judged["seeds"] == 2 and set(judged["rankings"]) == {"dm", "l2-moco"}
+    assert "second_draw" not in judged
+    made = halves.build_second_draw(bare_ws, {**halves.SECOND_SEQUENCE, "count": 4, "seeds": [0, 1]}, quiet)
+    again = Workspace.open(bare_ws.path)
+    masks, margins = halves.load_second_draw(again)
+    single = halves.load_half_margins(again, {**halves.SECOND_SEQUENCE, "count": 4, "seeds": [0, 1]})
+    assert (masks == single[0]).all() and margins.shape == (4, 1, 12)
+    assert np.allclose(margins[:, 0], single[1].astype(float).mean(1), rtol=1e-3), "the mean over seeds"
+    assert made["ceiling"] == lds.noise_ceiling(single[1]).mean and made["seeds"] == [0, 1]
+    twice = lds_report.compute(again, ["dm", "l2-moco"])
+    assert {key: twice[key] for key in judged} == judged, "the first draw stays what it was"
+    second = twice["second_draw"]
+    assert (second["masks"], second["seeds"], second["ceiling"]) == (4, 2, made["ceiling"])
+    wanted = lds.lds(*single, again.ranking("dm").scores)
+    assert second["rankings"]["dm"]["lds"] == pytest.approx(wanted.mean, abs=0.1), "but for ties in float16"
     manifest = json.loads((bare_ws.path / "workspace.json").read_text())
     assert manifest["parts"]["rankings/dm"]["command"].endswith("rankings build datamodels --models 30")
+
+
+def test_a_second_draw_needs_a_first(ws):
+    with pytest.raises(UserError, match="no held-out models"):
+        halves.build_second_draw(ws, halves.SECOND_SEQUENCE, quiet)
+
+
+def test_no_two_draws_share_a_half_or_a_seed():
+    from attribution.audit.detectors.out_of_sample import FALLBACK_SEQUENCE
+    from attribution.demo import FIT_SEQUENCE
+    from attribution.experiments.halves import half_seed, random_half
+
+    drawn = [FIT_SEQUENCE, halves.HELD_OUT_SEQUENCE, FALLBACK_SEQUENCE, halves.SECOND_SEQUENCE]
+    masks = {random_half(60, one["draw"], number).tobytes() for one in drawn for number in range(one["count"])}
+    assert len(masks) == sum(one["count"] for one in drawn)
+    seeds = [
+        half_seed(one["draw"], number, seed, complement)
+        for one in drawn
+        for number in range(one["count"])
+        for seed in one["seeds"]
+        for complement in (False, True)
+    ]
+    assert len(set(seeds)) == len(seeds)
 
 
 def test_what_a_better_ranking_costs_for_real(bare_ws):

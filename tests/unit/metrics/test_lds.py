@@ -214,3 +214,38 @@ def test_what_all_images_share_counts_by_the_size_of_the_subset():
     margins = masks.sum(1)[:, None, None].astype(float)
     assert lds.lds(masks, margins, [3 + 1e-3 * np.arange(8)[::-1]], resamples=0).mean == 1
     assert lds.lds(masks, margins, [np.full(8, 3.0)], resamples=0).n_constant == 1
+
+
+def test_scores_are_read_once_for_several_draws():
+    masks, scores, margins = simulated(0.3, targets=40)
+    other, _, more = simulated(0.3, subsets=30, targets=40, rng=1)
+    rows = iter(scores)
+    both = lds.predict([masks, other], rows, np.arange(40))
+    for predicted, alone, measured in zip(both, (masks, other), (margins, more)):
+        judged = lds.judge(predicted, measured, np.arange(40), resamples=50)
+        wanted = lds.lds(alone, measured, scores.__getitem__, resamples=50)
+        assert (judged.mean, judged.ci) == (wanted.mean, wanted.ci)
+    with pytest.raises(UserError, match="at least one target"):
+        lds.predict([masks], [], np.array([], int))
+
+
+def test_a_difference_is_paired():
+    # predictions 3, 1, 2, 2 and their opposite: 0.9487 and -0.9487
+    [first] = lds.predict([MASKS], [[2, 1, -1]], np.array([0]))
+    [second] = lds.predict([MASKS], [[-2, -1, 1]], np.array([0]))
+    above = lds.difference(first, second, MARGINS, np.array([0]), resamples=0)
+    assert (above.mean, above.ci) == (pytest.approx(2 * 0.9486833), None)
+    masks, scores, margins = simulated(0.3, targets=40)
+    targets = np.arange(40)
+    [good] = lds.predict([masks], scores, targets)
+    noise = np.random.default_rng(2).normal(size=scores.shape)
+    [less] = lds.predict([masks], scores + 0.3 * noise, targets)
+    same = lds.difference(good, good, margins, targets)
+    assert (same.mean, same.ci) == (0, (0, 0))
+    above = lds.difference(good, less, margins, targets)
+    reached = [lds.judge(one, margins, targets) for one in (good, less)]
+    assert above.mean == pytest.approx(reached[0].mean - reached[1].mean)
+    low, high = above.ci
+    assert 0 < low < above.mean < high
+    apart = np.hypot(*(one.ci[1] - one.ci[0] for one in reached))
+    assert high - low < 0.6 * apart, "what both share does not widen it"
