@@ -1,4 +1,5 @@
-"""What a worker computes with a model of a user's recipe: TRAK's factors, self-influence, logits or features.
+"""What a worker computes with a model of a user's recipe: TRAK's factors, self-influence, logits or features; and
+Unrolled, which trains its own.
 
 The model is loaded where the recipe has saved it, else trained from its seed. The arrays come back in a file.
 """
@@ -14,6 +15,7 @@ import numpy as np
 
 from attribution.errors import UserError
 from attribution.files import write_atomically
+from attribution.runner import unrolled_task
 from attribution.runner.executors.base import Task
 from attribution.training.probabilities import probabilities_of
 
@@ -38,7 +40,7 @@ class ModelTask(Task):
 
 
 def compute_event(trainer: Any, request: dict, write: Callable[[dict], None]) -> dict:
-    """Does a `ModelTask` in a worker and returns its "done" event.
+    """Does a `ModelTask` in a worker and returns its "done" event; Unrolled's as `unrolled_task` says.
 
     The file has the arrays that its function in COMPUTE returns, "probabilities", float32 [n_val, classes], "seconds"
     that computing took (processor time on a processor), "loaded", whether the model was not trained for it, and
@@ -49,6 +51,13 @@ def compute_event(trainer: Any, request: dict, write: Callable[[dict], None]) ->
         write({"event": "epoch", "epoch": done, "epochs": total, "stage": stage})
 
     wanted = request["compute"]
+    if wanted["what"] == "first-step":
+        unrolled_task.first_step(trainer, wanted, request["seed"])
+        return {"event": "done"}
+    if wanted["what"] == "unrolled":
+        on_training, on_step_back = partial(report, TRAINING), partial(report, COMPUTING)
+        unrolled_task.compute(trainer, wanted, request["seed"], on_training, on_step_back)
+        return {"event": "done"}
     if trainer.recipe.form == "command":
         outcome = trainer.run(None, request["seed"], lambda *at: report(TRAINING, *at), train=True)
         arrays = {"logits": outcome.model, "probabilities": outcome.probabilities, "seconds": 0.0, "loaded": False}

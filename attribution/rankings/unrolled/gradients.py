@@ -20,6 +20,13 @@ def norms(network: nn.Module) -> list[nn.BatchNorm2d]:
     return [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
 
 
+def restart_norms(network: nn.Module) -> None:
+    """Has batch norm's running statistics be a plain mean over the batches that come next."""
+    for module in norms(network):
+        module.reset_running_stats()
+        module.momentum = None
+
+
 @torch.no_grad()
 def hold_norms(network: nn.Module, images: Tensor) -> None:
     """Puts a network into evaluation mode, with batch norm's statistics those of a batch, so that it gives the batch
@@ -30,9 +37,7 @@ def hold_norms(network: nn.Module, images: Tensor) -> None:
         counts[module] = given[0].numel() // given[0].shape[1]
 
     hooks = [module.register_forward_hook(count) for module in norms(network)]
-    for module in norms(network):
-        module.reset_running_stats()
-        module.momentum = None
+    restart_norms(network)
     if hooks:
         network.train()(images)
     network.eval()

@@ -163,9 +163,9 @@ def curvature_rows(
     """The rows of a matrix R whose R'R is the Gauss-Newton matrix of a batch's mean loss, by a network in evaluation
     mode: float [rows, P] by turns, of a few images each.
 
-    curvature(logits): second derivatives of each image's loss by its logits, of which the positive part is taken;
-    None: those of cross-entropy, which label smoothing does not change. kept: the directions of logits of least curvature are left out, as long as the trace of what stays, by the logits,
-    is this share of all; 1 for all.
+    kept: the directions of logits of least curvature are left out, as long as the trace of what stays, by the logits,
+    is this share of all; 1 for all. curvature(logits): second derivatives of each image's loss by its logits, of which
+    the positive part is taken; None: those of cross-entropy, which label smoothing does not change.
     """
     with torch.no_grad():
         logits = network(images)

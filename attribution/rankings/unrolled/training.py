@@ -16,17 +16,34 @@ class AnyStep(Protocol):
     shown and how; what is in a row only its training knows."""
 
     @property
-    def number(self) -> int: ...
+    def number(self) -> int:
+        """Of the step, from 0."""
+        ...
+
     @property
-    def epoch(self) -> int: ...
+    def epoch(self) -> int:
+        """It is in, from 0."""
+        ...
+
     @property
-    def rate(self) -> float: ...
+    def rate(self) -> float:
+        """The learning rate."""
+        ...
+
     @property
-    def views(self) -> Tensor: ...
+    def views(self) -> Tensor:
+        """A row of each image, as the epoch showed it."""
+        ...
+
     @property
-    def shown(self) -> Tensor: ...
+    def shown(self) -> Tensor:
+        """The rows of its batch."""
+        ...
+
     @property
-    def averaged(self) -> bool: ...
+    def averaged(self) -> bool:
+        """Whether the weights after it are part of the mean."""
+        ...
 
 
 class Training(Protocol):
