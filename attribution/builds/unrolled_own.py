@@ -11,6 +11,7 @@ import numpy as np
 from attribution.builds import own_models
 from attribution.errors import UserError
 from attribution.rankings.unrolled import MAX_KEPT_BYTES
+from attribution.runner.executors.base import Task
 from attribution.runner.model_tasks import TRAINING, ModelTask
 from attribution.training.edits import no_edit
 from attribution.training.own import OwnRecipe
@@ -27,7 +28,8 @@ def sizes(workspace: Workspace, recipe: OwnRecipe) -> tuple[int, int, int, int]:
     docs/own_model.md has it."""
     file = scratch_folder(workspace, "unrolled") / f"{recipe.hash}-first-step.npz"
     if not file.exists():
-        _run(workspace, recipe, {"what": "first-step", "into": str(file.resolve())}, 0, lambda *at: None)
+        wanted = {"what": "first-step", "into": str(file.resolve())}
+        own_models.run_tasks(recipe, [_task(workspace, recipe, 0, wanted)], lambda *at: None, 1)
     first = cached_npz(file, dict)
     return int(first["weights"]), int(first["batch"]), 0, int(first["shown_bytes"]) * workspace.n_train
 
@@ -44,46 +46,45 @@ def compute_scores(
     that are there are not computed again. Returns the seconds that they took, and how many epochs a training has.
 
     Raises UserError where the recipe fails, as `attribution.rankings.unrolled.own.record` says."""
-    recipe, seconds, epochs = workspace.get_recipe(), 0.0, 0
-    for number, seed in enumerate(seeds, 1):
-        starts = range(0, len(plan.targets), plan.block)
-        blocks = {file_of(seed, start): plan.targets[start : start + plan.block] for start in starts}
-        kept = folder / f"kept-{seed}"
-        shutil.rmtree(kept, ignore_errors=True)  # of a build that was killed
+    recipe = workspace.get_recipe()
+    starts = range(0, len(plan.targets), plan.block)
+    blocks = {(seed, start): plan.targets[start : start + plan.block] for seed in seeds for start in starts}
+    tasks = []
+    for seed in seeds:
+        missing = [(file_of(seed, start), blocks[seed, start]) for start in starts]
         wanted = {
             "what": "unrolled",
-            "blocks": [[str(file.resolve()), list(block)] for file, block in blocks.items() if not file.exists()],
-            "kept": str(kept.resolve()),
+            "blocks": [[str(file.resolve()), list(block)] for file, block in missing if not file.exists()],
+            "kept": str(_kept(folder, seed).resolve()),
             "limit": MAX_KEPT_BYTES,
             **{name: getattr(plan, name) for name in ("epochs", "windows", "exact", "rough")},
         }
-        text = f"unrolled, model {number} of {len(seeds)}"
-        try:
-            if wanted["blocks"]:
-                _run(workspace, recipe, wanted, seed, _reporter(progress, text))
-        finally:
-            shutil.rmtree(kept, ignore_errors=True)
-        for file, block in blocks.items():
-            arrays = _read(file, (len(block), workspace.n_train), recipe)
-            seconds, epochs = seconds + float(arrays["seconds"]), int(arrays["epochs"])
-    return seconds, epochs
+        tasks += [_task(workspace, recipe, seed, wanted)] if wanted["blocks"] else []
 
-
-def _reporter(progress: Progress, text: str):
-    def report(event: dict) -> None:
-        if event.get("stage") == TRAINING:
+    def report(task: Task, event: dict) -> None:
+        text = f"unrolled, model {seeds.index(task.seed) + 1} of {len(seeds)}"
+        if event["event"] == "epoch" and event["stage"] == TRAINING:
             progress(f"{text}: steps", event["epoch"], event["epochs"] or None)
-        else:
+        elif event["event"] == "epoch":
             progress(f"{text}: steps back", event["epoch"], event["epochs"])
 
-    return report
+    try:  # one at a time, since each may take the memory that was planned
+        own_models.run_tasks(recipe, tasks, report, 1)
+    finally:
+        for seed in seeds:
+            shutil.rmtree(_kept(folder, seed), ignore_errors=True)
+    read = [_read(file_of(*at), (len(block), workspace.n_train), recipe) for at, block in blocks.items()]
+    return sum(float(arrays["seconds"]) for arrays in read), int(read[-1]["epochs"])
 
 
-def _run(workspace: Workspace, recipe: OwnRecipe, wanted: dict, seed: int, report: Callable[[dict], None]) -> None:
-    """Has a worker do one thing; one at a time, since each may take the memory that was planned."""
+def _kept(folder: Path, seed: int) -> Path:
+    """Where the steps of a training are kept while it is gone back through."""
+    return folder / f"kept-{seed}"
+
+
+def _task(workspace: Workspace, recipe: OwnRecipe, seed: int, wanted: dict) -> ModelTask:
     path = str(Path(workspace.path).resolve())
-    task = ModelTask(str(seed), path, recipe.name, recipe.hash, no_edit(), seed, compute=wanted)
-    own_models.run_tasks(recipe, [task], lambda task, event: report(event) if event["event"] == "epoch" else None)
+    return ModelTask(str(seed), path, recipe.name, recipe.hash, no_edit(), seed, compute=wanted)
 
 
 def _read(file: Path, shape: tuple[int, ...], recipe: OwnRecipe) -> dict[str, np.ndarray]:

@@ -3,6 +3,7 @@
 Scores come back in files, a block of targets at a time, so that a build that was stopped goes on where it was.
 """
 
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -69,3 +70,4 @@ def compute(trainer: Any, wanted: dict, seed: int, on_training: Report, on_step_
             start = clock()
     finally:
         torch.set_num_threads(threads)
+        shutil.rmtree(wanted["kept"], ignore_errors=True)

@@ -6,6 +6,7 @@ where it went.
 """
 
 import copy
+import shutil
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -230,11 +231,12 @@ def record(
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[OwnTraining, Trajectory]:
     """Trains by the recipe's `trajectory` with a seed on all images, and keeps the last `epochs` epochs, or as many as
-    it yields, in files of a folder that must not be there. limit: bytes that these may take. progress(steps done, 0).
+    it yields, in files of a folder, which is emptied first. limit: bytes that these may take. progress(steps done, 0).
 
     Raises UserError, naming step and field, for what is not as docs/own_model.md has it; where a step, taken anew,
     leads elsewhere than the next one begins; and where the files grow beyond the limit.
     """
+    shutil.rmtree(folder, ignore_errors=True)  # of a build that was killed
     folder.mkdir(parents=True)
     recording = _Recording(trainer, epochs, folder, limit)
     yielded = _steps(trainer, seed)

@@ -1,7 +1,6 @@
 """Unrolled for a user's recipe: in a worker of its own, taken up where it was stopped, refused in a sentence where its
 training is no stochastic gradient descent."""
 
-import threading
 import time
 from dataclasses import replace
 
@@ -50,13 +49,12 @@ def test_it_is_what_its_steps_come_to(bare_ws, tmp_path):
     assert plan.disk == 4 * size * 4 * 2 + 4 * 2 * 12 * 60 and plan.windows == 2 and plan.targets == tuple(range(12))
     said = []
     made = unrolled.build_unrolled(ws, "mine", plan, lambda *at: said.append(at))
-    ranking = Workspace.open(ws.path, new=True).ranking("mine")
+    ranking = Workspace.open(ws.path).ranking("mine")
     assert ranking.method == "Unrolled" and ranking.signed and ranking.complete
     assert made["about"] == "2 models · last 2 of 5 epochs" and made["made_for"]["hash"] == ws.get_recipe().hash
     assert made["precision"] == "that of the recipe's trajectory" and made["command"].endswith("--recipe descends")
-    assert ("unrolled, model 2 of 2: steps back", 24, 24) in said and "unrolled, model 1 of 2: steps" in {
-        s[0] for s in said
-    }
+    assert ("unrolled, model 2 of 2: steps back", 24, 24) in said
+    assert "unrolled, model 1 of 2: steps" in {text for text, *_ in said}
     assert not list(parts.scratch_folder(ws, "unrolled").glob("kept*"))
     assert [file.name for file in parts.scratch_folder(ws, "unrolled").glob("*.npz")] == [
         f"{ws.get_recipe().hash}-first-step.npz"
@@ -85,9 +83,9 @@ def test_it_goes_on_where_it_was_stopped(bare_ws, monkeypatch):
     assert 2 <= len(list(folder.glob("*-300.npz"))) and 1 <= len(list(folder.glob("*-301.npz"))) <= 2
     asked, once = [], own_models.run_tasks
 
-    def watched(recipe, tasks, report):
+    def watched(recipe, tasks, report, workers):
         asked.extend((task.seed, len(task.compute["blocks"])) for task in tasks)
-        once(recipe, tasks, report)
+        once(recipe, tasks, report, workers)
 
     monkeypatch.setattr(own_models, "run_tasks", watched)
     left = 2 - len(list(folder.glob("*-301.npz")))
@@ -97,12 +95,11 @@ def test_it_goes_on_where_it_was_stopped(bare_ws, monkeypatch):
 
 def test_a_build_that_is_cancelled_ends_its_process(bare_ws):
     ws = seen_by(bare_ws, "Slow")
-    plan, said = unrolled.plan(ws, 1, 1, 1), []
+    plan = unrolled.plan(ws, 1, 1, 1)
 
     def stop(text, done, total):
-        said.append(done)
-        if done >= 8:
-            raise KeyboardInterrupt
+        assert text == "unrolled, model 1 of 1: steps" and done >= 1 and total is None
+        raise KeyboardInterrupt
 
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     with pytest.raises(KeyboardInterrupt):
@@ -112,8 +109,7 @@ def test_a_build_that_is_cancelled_ends_its_process(bare_ws):
         if not left:
             break
         time.sleep(0.1)
-    assert not left and said[-1] >= 8 and not list(parts.scratch_folder(ws, "unrolled").glob("kept*"))
-    assert threading.active_count() < 50
+    assert not left and not list(parts.scratch_folder(ws, "unrolled").glob("kept*"))
 
 
 @pytest.mark.parametrize(
@@ -122,7 +118,7 @@ def test_a_build_that_is_cancelled_ends_its_process(bare_ws):
         ("Net", "net is your own, without trajectory"),
         (
             "SaysAdam",
-            "says-adam trains by Adam, and Unrolled goes back through stochastic gradient descent with momentum",
+            "says-adam trains by Adam, and Unrolled goes back through stochastic gradient descent",
         ),
         ("Large", r"the network of large has 102,000,003 weights, and those of 90 steps take 34.2 GiB.*fewer --epochs"),
     ],
@@ -161,3 +157,14 @@ def test_by_the_command_line(bare_ws, run):
     assert out.endswith(": 1 model · last 3 of 5 epochs · exact\n")
     code, _, err = run("rankings", "build", "unrolled", "--recipe", f"{RECIPES}:Net", *place[2:])
     assert code == 2 and "without trajectory" in err
+
+
+def test_the_example_of_the_documentation(bare_ws):
+    recipe = own_recipes.add(f"{ROOT / 'docs' / 'recipes' / 'pytorch_sgd.py'}:Momentum")
+    assert recipe.optimizer == "sgd" and recipe.not_unrolled == ""
+    ws = Workspace.open(bare_ws.path).with_model(recipe.name, new=True)
+    made = unrolled.build_unrolled(ws, "example", unrolled.plan(ws, 1, 2, 1), quiet)
+    assert made["about"] == "1 model · last 2 of 6 epochs"
+    scores = np.array(list(Workspace.open(ws.path).ranking("example").all_scores()))
+    same = ws.val_labels[:, None] == ws.train_labels
+    assert scores[same].mean() > scores[~same].mean(), "images of a target's own class help it"

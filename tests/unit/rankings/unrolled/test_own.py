@@ -1,5 +1,5 @@
-"""A user's training, by what its `trajectory` yields: what retraining shows, in float64; the same as a built-in one; and
-a sentence for each step that is none of stochastic gradient descent with momentum."""
+"""A user's training, by what its `trajectory` yields: what retraining shows, in float64; the same as a built-in one;
+and a sentence for each step that is none of stochastic gradient descent with momentum."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -349,7 +349,7 @@ def raises(step, given):
         ({"change": raises}, "mine.trajectory raised ValueError: no more memory"),
         ({"epochs": 1, "batch": 40}, "yielded 1 step; yield each step"),
         ({"epochs": 0}, "yielded 0 steps"),
-        ({"optimizer": torch.optim.Adam}, "step 1, taken anew .*away from where step 2 begins.*descent with momentum alone"),
+        ({"optimizer": torch.optim.Adam}, "step 1, taken anew .*away from where step 2 begins.*with momentum alone"),
         ({"optimizer": torch.optim.RMSprop, "momentum": 0.0}, "step 1, taken anew"),
         ({"optimizer": Clipped}, "step 1, taken anew .*no clipping"),
         ({"optimizer": LastStepUp}, "step 14, taken anew .*away from the model that it returns"),
