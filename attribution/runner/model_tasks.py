@@ -15,7 +15,6 @@ import numpy as np
 
 from attribution.errors import UserError
 from attribution.files import write_atomically
-from attribution.runner import unrolled_task
 from attribution.runner.executors.base import Task
 from attribution.training.probabilities import probabilities_of
 
@@ -40,7 +39,8 @@ class ModelTask(Task):
 
 
 def compute_event(trainer: Any, request: dict, write: Callable[[dict], None]) -> dict:
-    """Does a `ModelTask` in a worker and returns its "done" event; Unrolled's as `unrolled_task` says.
+    """Does a `ModelTask` in a worker and returns its "done" event; Unrolled's files are as
+    `attribution.rankings.unrolled.task` has them.
 
     The file has the arrays that its function in COMPUTE returns, "probabilities", float32 [n_val, classes], "seconds"
     that computing took (processor time on a processor), "loaded", whether the model was not trained for it, and
@@ -51,12 +51,8 @@ def compute_event(trainer: Any, request: dict, write: Callable[[dict], None]) ->
         write({"event": "epoch", "epoch": done, "epochs": total, "stage": stage})
 
     wanted = request["compute"]
-    if wanted["what"] == "first-step":
-        unrolled_task.first_step(trainer, wanted, request["seed"])
-        return {"event": "done"}
-    if wanted["what"] == "unrolled":
-        on_training, on_step_back = partial(report, TRAINING), partial(report, COMPUTING)
-        unrolled_task.compute(trainer, wanted, request["seed"], on_training, on_step_back)
+    if wanted["what"] in ("first-step", "unrolled"):
+        _unroll(trainer, request, report)
         return {"event": "done"}
     if trainer.recipe.form == "command":
         outcome = trainer.run(None, request["seed"], lambda *at: report(TRAINING, *at), train=True)
@@ -66,6 +62,16 @@ def compute_event(trainer: Any, request: dict, write: Callable[[dict], None]) ->
         arrays = _compute(trainer, request, report)
     write_atomically(Path(wanted["into"]), lambda stream: np.savez(stream, **arrays))
     return {"event": "done"}
+
+
+def _unroll(trainer: Any, request: dict, report: Callable[[str, int, int], None]) -> None:
+    from attribution.rankings.unrolled import task
+
+    wanted, seed = request["compute"], request["seed"]
+    if wanted["what"] == "first-step":
+        task.first_step(trainer, wanted, seed)
+    else:
+        task.compute(trainer, wanted, seed, partial(report, TRAINING), partial(report, COMPUTING))
 
 
 def _compute(trainer: Any, request: dict, report: Callable[[str, int, int], None]) -> dict:

@@ -1,13 +1,11 @@
 """The optional methods of a user's recipe, tried on a model in a worker: a finding each, as `recipe_check` has them."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from attribution.errors import UserError
-from attribution.rankings.unrolled import MAX_KEPT_BYTES, STATE
 
 IMAGES = 200  # validation images that are looked at
 CLOSE = 1e-3  # logits of two ways to compute them that differ by no more, in shares of the largest, are the same
@@ -87,31 +85,8 @@ def _try_features(trainer, model, logits: np.ndarray) -> tuple[str, str]:
 
 
 def _try_trajectory(trainer, model, logits: np.ndarray) -> tuple[str, str]:
-    """A whole training by `trajectory`, with the seed of the model, of which one epoch is kept."""
     if trainer.recipe.not_unrolled:
         return "note", f"{trainer.recipe.not_unrolled}; Unrolled is for others"
-    import torch
+    from attribution.rankings.unrolled import task
 
-    from attribution.rankings.unrolled import final, own
-
-    folder = Path.cwd() / "saved" / "steps"
-    try:
-        training, kept = own.record(trainer, 0, 1, folder, MAX_KEPT_BYTES)
-        with training.own.explained():
-            final.margin_gradients(training, kept.network, torch.zeros(1, dtype=torch.int64))
-            with torch.no_grad():
-                others = torch.cat(
-                    [kept.network(training.val_views(some)[0]) for some in torch.arange(len(logits)).split(100)]
-                )
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    apart = float(np.abs(others.cpu().numpy() - logits).max())
-    memory = STATE * training.size * 4
-    text = (
-        f"trajectory takes {training.n_steps:,} steps in {training.n_epochs:,} epochs, and those that were taken anew "
-        f"are of stochastic gradient descent with momentum; for Unrolled, an epoch takes {training.bytes / 2**20:.1f} "
-        f"MiB on disk, and a target {memory / 2**20:.1f} MiB of memory"
-    )
-    if apart > CLOSE * max(1.0, float(np.abs(logits).max())):
-        return "note", f"{text}; its model's logits differ from those of fit by up to {apart:.2g}, and scores are of it"
-    return "ok", f"{text}; it ends at the model of fit"
+    return task.try_out(trainer, logits, Path.cwd() / "saved" / "steps")

@@ -8,7 +8,7 @@ where it went.
 import copy
 import shutil
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from attribution.errors import UserError
 from attribution.rankings.unrolled import kept_too_large
-from attribution.rankings.unrolled.gradients import hold_norms, norms, restart_norms
+from attribution.rankings.unrolled.gradients import goes_by_layers, hold_norms, norms, restart_norms
 from attribution.rankings.unrolled.training import second_derivatives
 from attribution.rankings.unrolled.trajectory import Trajectory, flatten, load, trained_weights
 from attribution.training.own.network import OwnNetwork, own_module
@@ -132,7 +132,8 @@ class OwnTraining:
     """The training of a user's recipe, as `attribution.rankings.unrolled.training.Training` describes it.
 
     own: its network; n_steps, n_epochs: how many steps and epochs the whole training has; apart: the largest share of a
-    step by which its replay differed; bytes: of what is kept.
+    step by which its replay differed; fast: whether derivatives can be taken by layers, as `gradients.logit_gradients`
+    takes it; bytes: of what is kept.
     """
 
     def __init__(self, trainer: OwnTrainer, own: OwnNetwork):
@@ -143,7 +144,7 @@ class OwnTraining:
         self.dtype = trained_weights(own.network)[0].dtype
         self.size = sum(weight.numel() for weight in trained_weights(own.network))
         self.epochs: dict[int, Epoch] = {}
-        self.n_steps, self.n_epochs, self.apart = 0, 0, 0.0
+        self.n_steps, self.n_epochs, self.apart, self.fast = 0, 0, 0.0, False
 
     @property
     def bytes(self) -> int:
@@ -269,7 +270,7 @@ def first_step(trainer: OwnTrainer, seed: int) -> dict[str, int]:
     }
 
 
-def _steps(trainer: OwnTrainer, seed: int) -> Iterator:
+def _steps(trainer: OwnTrainer, seed: int) -> Generator:
     labels = np.asarray(trainer.train_labels, np.int64)
     return trainer.iterate("trajectory", np.arange(len(labels)), labels.copy(), int(seed))
 
@@ -422,16 +423,22 @@ class _Recording:
         mean = " (the mean of the weights after averaged steps)" if self.n_averaged else ""
         self._compare(replayed, weights, f"the model that it returns{mean}")
         training.n_steps, training.n_epochs = self.count, self.steps[-1].epoch + 1
+        training.fast = goes_by_layers(network, training.val_views(torch.zeros(1, dtype=torch.int64))[0])
         kept = list(training.epochs.values())
         parameters = [row for epoch in kept for row in epoch.weights]
         steps = self.steps[len(self.steps) - len(parameters) :]
         return training, Trajectory(steps, parameters, network, self.n_averaged)
 
+    @property
+    def _known(self) -> OwnTraining:
+        assert self.training is not None, "there is a first step"
+        return self.training
+
     def _begin(self, network: nn.Module, fields: _Fields) -> OwnTraining:
         """Looks at the network of the first step."""
         for layer in network.modules():
             kind = type(layer).__name__
-            if isinstance(layer, RANDOM) and getattr(layer, "p", 0):
+            if isinstance(layer, RANDOM) and layer.p > 0:
                 raise UserError(f"{self.name}: the network has {kind}, which draws at random; {WHY}, without it")
             plain = isinstance(layer, nn.BatchNorm2d) and layer.affine and layer.track_running_stats
             if isinstance(layer, NORMS) and not plain:
@@ -473,7 +480,7 @@ class _Recording:
 
     def _epoch(self, fields: _Fields, inputs: Tensor | None) -> Epoch:
         """The epoch that a step is in; of one before those that are kept, the files are removed."""
-        epochs = self.training.epochs
+        epochs = self._known.epochs
         last = max(epochs, default=-1)
         if fields.epoch < last:
             raise fields.wrong("epoch", fields.epoch, f"the step before was in epoch {last}")
@@ -498,7 +505,7 @@ class _Recording:
 
     def _gradient(self, step: OwnStep, weights: Tensor, inputs: Tensor | None) -> Tensor:
         """Of a step's loss and weight decay, float64 [P]; in training mode, as the recipe takes it."""
-        training = self.training
+        training = self._known
         if inputs is None:
             inputs = training.own.train_images[training.ids(step.shown)]
         images, network = inputs.to(training.device), training.own.network
@@ -552,7 +559,7 @@ class _Recording:
         worst = max(1.0, second.rate / first.rate) if first.rate else 1.0
         rounding = ROUNDING * torch.finfo(found.dtype).eps * float(weights.double().norm()) * (1 + worst)
         share = apart / step if step else (np.inf if apart > rounding else 0.0)
-        allowed = APART.get(self.training.device.type, APART["cpu"])
+        allowed = APART.get(self._known.device.type, APART["cpu"])
         if not apart <= allowed * step + rounding:
             raise UserError(
                 f"{self.name}: step {second.number}, taken anew from what it yields, ends {share:.2g} of its length "
@@ -560,7 +567,7 @@ class _Recording:
                 "precision), one learning rate and one weight decay for all weights, and each step yielded before it "
                 "is taken"
             )
-        self.training.apart = max(self.training.apart, share if apart > rounding else 0.0)
+        self._known.apart = max(self._known.apart, share if apart > rounding else 0.0)
 
 
 @contextmanager

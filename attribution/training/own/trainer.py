@@ -178,7 +178,7 @@ class OwnTrainer:
         with self.explained(method):
             return getattr(self.own, method)(*values)
 
-    def iterate(self, method: str, *values) -> Iterator:
+    def iterate(self, method: str, *values) -> Generator:
         """What a method of the recipe that is a generator yields; the value of `yield from` is what it returns. Raises
         UserError as `call`, and where it is no generator."""
         given = self.call(method, *values)

@@ -266,6 +266,35 @@ def test_no_more_than_the_last_epochs_is_kept(tmp_path):
     assert training.bytes == sum(file.stat().st_size for file in (tmp_path / "kept").iterdir())
 
 
+def tied(shape, classes):
+    """Two layers of one weight, which are called once each."""
+    one, other = nn.Linear(64, 64), nn.Linear(64, 64)
+    other.weight = one.weight
+    return nn.Sequential(nn.Flatten(), one, nn.Tanh(), other, nn.Tanh(), nn.Linear(64, classes))
+
+
+def centred(shape, classes):
+    class Centred(nn.Linear):
+        def forward(self, images):
+            return functional.linear(images, self.weight - self.weight.mean(1, keepdim=True), self.bias)
+
+    return nn.Sequential(nn.Flatten(), Centred(64, classes))
+
+
+@pytest.mark.parametrize(
+    ("network", "fast"), [(small.with_norms, True), (small.without_norms, True), (tied, False), (centred, False)]
+)
+def test_layers_that_do_otherwise_than_they_say_are_left_to_torch_func(tmp_path, network, fast):
+    recipe = Mine(network, epochs=2)
+    training, kept = record(recipe, tmp_path)
+    assert training.fast == fast
+    found = final.margin_gradients(training, kept.network, TARGETS, training.fast)
+    slow = final.margin_gradients(training, kept.network, TARGETS, False)
+    assert small.relative_error(found.numpy(), slow.numpy()) < 1e-10
+    wrong = small.relative_error(final.margin_gradients(training, kept.network, TARGETS).numpy(), slow.numpy())
+    assert (wrong < 1e-10) == fast
+
+
 def change(number, **fields):
     """Has one step be yielded with other fields; None takes one out."""
 
