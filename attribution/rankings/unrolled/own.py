@@ -424,10 +424,8 @@ class _Recording:
         self._compare(replayed, weights, f"the model that it returns{mean}")
         training.n_steps, training.n_epochs = self.count, self.steps[-1].epoch + 1
         training.fast = goes_by_layers(network, training.val_views(torch.zeros(1, dtype=torch.int64))[0])
-        kept = list(training.epochs.values())
-        parameters = [row for epoch in kept for row in epoch.weights]
-        steps = self.steps[len(self.steps) - len(parameters) :]
-        return training, Trajectory(steps, parameters, network, self.n_averaged)
+        parameters = [row for epoch in training.epochs.values() for row in epoch.weights]
+        return training, Trajectory(self.steps, parameters, network, self.n_averaged)
 
     @property
     def _known(self) -> OwnTraining:

@@ -184,12 +184,12 @@ class DescendsElsewhere(Descends):
 
 
 class Large(Descends):
-    """A network of 100 million weights."""
+    """A network of 17 million weights."""
 
     name = "large"
 
     def trajectory(self, keep, labels, seed):
-        model = nn.Sequential(nn.Flatten(), nn.Linear(64, 1_500_000), nn.Tanh(), nn.Linear(1_500_000, self.classes))
+        model = nn.Sequential(nn.Flatten(), nn.Linear(64, 250_000), nn.Tanh(), nn.Linear(250_000, self.classes))
         yield {"epoch": 0, "model": model, "learning_rate": 0.05, "images": keep[:2]}
 
 
