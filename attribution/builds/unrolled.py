@@ -21,14 +21,13 @@ from attribution.errors import UserError
 from attribution.experiments.estimate import DEFAULT_SECONDS
 from attribution.importing import importing
 from attribution.importing.formats import ForeignRanking
-from attribution.rankings.unrolled import MAX_KEPT_BYTES, STATE, kept_too_large
+from attribution.rankings.unrolled import FIRST_SEED, MAX_KEPT_BYTES, STATE, kept_too_large, recipe_problem
 from attribution.training.own import OwnRecipe
 from attribution.training.recipes import Recipe
 from attribution.workspace.parts import Progress, cached_npz, ranking_origin, scratch_folder
 from attribution.workspace.provenance import command_provenance
 from attribution.workspace.workspace import Workspace
 
-FIRST_SEED = 300  # of the trainings: none is a base model's or a retraining's
 MEMORY_SHARE = 0.25  # of the machine's memory that derivatives may take
 MIN_TARGETS, MAX_TARGETS = 8, 1000  # that go back together
 EXACT_STEPS = 2.0  # training steps that a step back takes with the exact curvature, a target
@@ -106,18 +105,12 @@ def plan(
 
 
 def _check_recipe(recipe) -> None:
-    if isinstance(recipe, OwnRecipe) and "trajectory" in recipe.optional:
+    if isinstance(recipe, OwnRecipe):
         if recipe.not_unrolled:
             raise UserError(recipe.not_unrolled)
         return
-    if not isinstance(recipe, Recipe):
-        what = "refitted without steps" if recipe.kind == "head" else "your own, without trajectory"
-        raise UserError(
-            f"unrolled goes back through the steps of stochastic gradient descent with momentum, as built-in recipes "
-            f"take them, and {recipe.name} is {what}; say another with --recipe"
-        )
-    if recipe.problem:
-        raise UserError(recipe.problem)
+    if problem := recipe_problem(recipe):
+        raise UserError(problem if recipe.kind == Recipe.kind else f"{problem}; say another with --recipe")
 
 
 def _sizes(workspace: Workspace, recipe) -> tuple[int, int, int, int]:

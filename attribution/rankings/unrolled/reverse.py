@@ -6,6 +6,7 @@ over a window of steps it says what a gradient more of any image would have done
 step shows each with probability b / n, so that this is the expectation over the order in which images are shown.
 """
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +14,7 @@ from functools import partial
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 from attribution.rankings.unrolled.gradients import hold_norms, logit_gradients
 from attribution.rankings.unrolled.training import AnyStep, Training, as_training
@@ -23,6 +25,8 @@ from attribution.training.trainer import Trainer
 KEPT_CURVATURE = 0.999
 #: derivatives by all weights that are held at once
 MAX_ROWS_BYTES = 256 << 20
+#: images whose losses' derivatives along a direction are computed at once
+FORWARD_IMAGES = 250
 
 
 @dataclass
@@ -87,8 +91,11 @@ def expected_influence(
                 del under_way[row]
                 epoch = trajectory.steps[-1].epoch - step.epoch
                 load(network, window.weights / window.steps)
-                total = window.total.to(products or window.total.dtype)
-                _add_images(training, network, step, total, result[row, epoch], fast)
+                if exact:  # of a few targets: a pass forward for each is quicker than all images' derivatives
+                    _add_along(training, network, step, window.total, result[row, epoch])
+                else:
+                    total = window.total.to(products or window.total.dtype)
+                    _add_images(training, network, step, total, result[row, epoch], fast)
         if progress:
             progress(done, len(trajectory.steps))
     return result
@@ -209,3 +216,24 @@ def _add_images(training, network, step, total, result, fast):
         by_weights, _ = logit_gradients(network, images, slopes[:, None], fast)
         product = (total @ by_weights[:, 0].to(total.dtype).T).to(by_weights.dtype) / len(views)
         result[:, training.ids(shown)] += product.cpu().numpy()
+
+
+def _add_along(training, network, step, total, result):
+    """As `_add_images`, by the losses' derivatives along each row of `total`: forward, without those by the weights."""
+    training.refresh_norms(network)
+    views, weights = step.views, trained_weights(network)
+    names = [name for name, weight in network.named_parameters() if weight.requires_grad]
+    for shown in views.split(FORWARD_IMAGES):
+        images = training.images(shown)
+        for row, direction in zip(result, total):
+            along = direction.split([weight.numel() for weight in weights])
+            with torch.no_grad(), forward_ad.dual_level(), warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)  # torch's own, of how it derives some layers
+                moving = {
+                    name: forward_ad.make_dual(weight.detach(), part.view(weight.shape))
+                    for name, weight, part in zip(names, weights, along)
+                }
+                logits = torch.func.functional_call(network, moving, images)
+                losses = training.losses(logits, shown, step)
+                slopes = forward_ad.unpack_dual(losses).tangent / len(views)
+            row[training.ids(shown)] += slopes.cpu().numpy()

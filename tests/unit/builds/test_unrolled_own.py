@@ -115,7 +115,7 @@ def test_a_build_that_is_cancelled_ends_its_process(bare_ws):
 @pytest.mark.parametrize(
     ("object_", "match"),
     [
-        ("Net", "net is your own, without trajectory"),
+        ("Net", "net has no method trajectory, which yields its steps"),
         (
             "SaysAdam",
             "says-adam trains by Adam, and Unrolled goes back through stochastic gradient descent",
@@ -156,7 +156,7 @@ def test_by_the_command_line(bare_ws, run):
     assert code == 0 and "on disk" in err
     assert out.endswith(": 1 model · last 3 of 5 epochs · exact\n")
     code, _, err = run("rankings", "build", "unrolled", "--recipe", f"{RECIPES}:Net", *place[2:])
-    assert code == 2 and "without trajectory" in err
+    assert code == 2 and "no method trajectory" in err
 
 
 def test_the_example_of_the_documentation(bare_ws):
