@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ CLOSE = 1e-3  # logits that differ by no more, in shares of the largest, are the
 
 def first_step(trainer: OwnTrainer, wanted: dict, seed: int) -> None:
     """Writes what a training takes, see `attribution.rankings.unrolled.own.first_step`, into the file "into"."""
-    found = own.first_step(trainer, seed)
+    found: dict[str, Any] = {**own.first_step(trainer, seed)}
     write_atomically(Path(wanted["into"]), lambda stream: np.savez(stream, **found))
 
 
