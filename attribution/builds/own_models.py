@@ -145,12 +145,15 @@ def compute(
     return [_read(files[seed], what, shape, recipe) for seed in seeds]
 
 
-def run_tasks(recipe: OwnRecipe, tasks: Sequence[Task], report: Callable[[Task, dict], None]) -> None:
-    """Has workers of this machine do tasks of a user's recipe; report(task, event) hears of each event but those that
-    end all. Raises UserError where one fails, and where none says anything for the recipe's patience."""
+def run_tasks(
+    recipe: OwnRecipe, tasks: Sequence[Task], report: Callable[[Task, dict], None], workers: int | None = None
+) -> None:
+    """Has workers of this machine, at most so many, do tasks of a user's recipe; report(task, event) hears of each
+    event but those that end all. Raises UserError where one fails, and where none says anything for the recipe's
+    patience."""
     if not tasks:
         return
-    executor = LocalExecutor(plan_workers(None, None, recipe.threads))
+    executor = LocalExecutor(plan_workers(workers, None, recipe.threads))
     waiting, left, heard = list(tasks), len(tasks), time.monotonic()
     try:
         while left:

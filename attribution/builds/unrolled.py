@@ -8,18 +8,21 @@ import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import psutil
 
+from attribution.builds import unrolled_own
 from attribution.builds.base_models import of_model
 from attribution.builds.timing import Stopwatch
 from attribution.errors import UserError
 from attribution.experiments.estimate import DEFAULT_SECONDS
 from attribution.importing import importing
 from attribution.importing.formats import ForeignRanking
-from attribution.rankings.unrolled import FIRST_SEED, MAX_KEPT_BYTES, recipe_problem
+from attribution.rankings.unrolled import FIRST_SEED, MAX_KEPT_BYTES, STATE, kept_too_large, recipe_problem
+from attribution.training.own import OwnRecipe
 from attribution.training.recipes import Recipe
 from attribution.workspace.parts import Progress, cached_npz, ranking_origin, scratch_folder
 from attribution.workspace.provenance import command_provenance
@@ -27,7 +30,6 @@ from attribution.workspace.workspace import Workspace
 
 MEMORY_SHARE = 0.25  # of the machine's memory that derivatives may take
 MIN_TARGETS, MAX_TARGETS = 8, 1000  # that go back together
-STATE = 6  # vectors as long as the weights that a target takes: its derivatives, and what is computed from them
 EXACT_STEPS = 2.0  # training steps that a step back takes with the exact curvature, a target
 ROUGH_GAIN = 1.3  # how many times faster products in bfloat16 have to be to be taken
 OVERHEAD = 2.0  # how much longer a pass takes than its two matrix products, as the demo had it
@@ -65,17 +67,13 @@ def plan(
     gone back through, or its network is too large for that here."""
     recipe = workspace.get_recipe()
     _check_recipe(recipe)
+    size, batch_size, all_epochs, shown = _sizes(workspace, recipe)
     targets = tuple(sorted(set(range(workspace.n_val) if targets is None else map(workspace.check_target, targets))))
-    epochs = min(epochs, recipe.epochs)
-    per_epoch = max(1, workspace.n_train // recipe.batch_size)
-    size = _parameters(workspace, recipe)
-    kept, total = 4 * size * per_epoch * epochs, psutil.virtual_memory().total
+    epochs = min(epochs, all_epochs or epochs)
+    per_epoch = max(1, workspace.n_train // batch_size)
+    kept, total = (4 * size * per_epoch + shown) * epochs, psutil.virtual_memory().total
     if kept > MAX_KEPT_BYTES:
-        raise UserError(
-            f"the network of {recipe.name} has {size:,} weights, and those of {per_epoch * epochs:,} steps take "
-            f"{kept / 2**30:.1f} GiB, more than {MAX_KEPT_BYTES >> 30} GiB; give fewer --epochs, or choose a smaller "
-            "network with --recipe"
-        )
+        raise UserError(kept_too_large(recipe.name, size, per_epoch * epochs, kept, MAX_KEPT_BYTES))
     each = 4 * (STATE * size + workspace.n_train)
     block = int(min(MEMORY_SHARE * total / each, MAX_TARGETS, len(targets)))
     if block < min(MIN_TARGETS, len(targets)):
@@ -85,13 +83,13 @@ def plan(
             "network with --recipe"
         )
     training = workspace.manifest["parts"].get("base", {}).get("seconds") or DEFAULT_SECONDS
-    rows = recipe.batch_size * (len(workspace.classes) - 1)
+    rows = batch_size * (len(workspace.classes) - 1)
     products = 2 * size * len(targets) * epochs * (2 * rows * per_epoch + windows * workspace.n_train)
     per_second = {name: _products_per_second(name) for name in ("float32", "bfloat16")}
     rough = not exact and per_second["bfloat16"] > ROUGH_GAIN * per_second["float32"]
     each_model = training + OVERHEAD * products / per_second["bfloat16" if rough else "float32"]
     if exact:
-        each_model = training * (1 + EXACT_STEPS * len(targets) * epochs / recipe.epochs)
+        each_model = training * (1 + EXACT_STEPS * len(targets) * epochs / (all_epochs or epochs))
     return Plan(
         models,
         epochs,
@@ -107,8 +105,20 @@ def plan(
 
 
 def _check_recipe(recipe) -> None:
+    if isinstance(recipe, OwnRecipe):
+        if recipe.not_unrolled:
+            raise UserError(recipe.not_unrolled)
+        return
     if problem := recipe_problem(recipe):
         raise UserError(problem if recipe.kind == Recipe.kind else f"{problem}; say another with --recipe")
+
+
+def _sizes(workspace: Workspace, recipe) -> tuple[int, int, int, int]:
+    """(weights that training changes, images a step, epochs, bytes that an epoch's inputs take where they are kept);
+    0 epochs of a user's recipe, which says at the end how many there were."""
+    if isinstance(recipe, OwnRecipe):
+        return unrolled_own.sizes(workspace, recipe)
+    return _parameters(workspace, recipe), recipe.batch_size, recipe.epochs, 0
 
 
 def _parameters(workspace: Workspace, recipe: Recipe) -> int:
@@ -142,8 +152,15 @@ def build_unrolled(workspace: Workspace, name: str, plan: Plan, progress: Progre
     it was stopped. Raises UserError where the name is taken."""
     importing.check_part_name(workspace, name)
     recipe, folder = workspace.get_recipe(), scratch_folder(workspace, "unrolled")
+    precision = "float32, where the recipe trains in bfloat16"
     seeds = [FIRST_SEED + number for number in range(plan.models)]
-    seconds = _compute_scores(workspace, plan, seeds, folder, progress)
+    if isinstance(recipe, OwnRecipe):
+        precision = "that of the recipe's trajectory"
+        file_of = partial(_score_file, folder, recipe, plan)
+        seconds, all_epochs = unrolled_own.compute_scores(workspace, plan, seeds, folder, file_of, progress)
+    else:
+        seconds, all_epochs = _compute_scores(workspace, plan, seeds, folder, progress), recipe.epochs
+    epochs = min(plan.epochs, all_epochs)
     provenance = importing.import_ranking(
         workspace,
         ForeignRanking(
@@ -157,12 +174,12 @@ def build_unrolled(workspace: Workspace, name: str, plan: Plan, progress: Progre
         compact=compact,
         progress=progress,
         provenance={
-            "about": f"{plan.models} model{'s' * (plan.models > 1)} · last {plan.epochs} of {recipe.epochs} epochs"
+            "about": f"{plan.models} model{'s' * (plan.models > 1)} · last {epochs} of {all_epochs} epochs"
             + " · exact" * plan.exact,
             "models": plan.models,
-            "epochs": plan.epochs,
+            "epochs": epochs,
             "windows": plan.windows,
-            "precision": "float32, where the recipe trains in bfloat16" + "; large products in bfloat16" * plan.rough,
+            "precision": precision + "; large products in bfloat16" * plan.rough,
             "made_for": ranking_origin(workspace, seeds),
             "seconds": round(seconds, 1),
             **command_provenance(_command(workspace, plan, compact)),
@@ -235,14 +252,14 @@ def _under(progress: Progress, text: str):
     return lambda done, total: progress(text, done, total)
 
 
-def _score_file(folder: Path, recipe: Recipe, plan: Plan, seed: int, start: int) -> Path:
+def _score_file(folder: Path, recipe, plan: Plan, seed: int, start: int) -> Path:
     asked = repr(
         (recipe.hash, plan.epochs, plan.windows, plan.exact, plan.rough, plan.targets[start : start + plan.block])
     )
     return folder / f"{hashlib.sha256(asked.encode()).hexdigest()[:16]}-{seed}.npz"
 
 
-def _read_scores(folder: Path, recipe: Recipe, plan: Plan, seeds: list[int], start: int, stop: int) -> np.ndarray:
+def _read_scores(folder: Path, recipe, plan: Plan, seeds: list[int], start: int, stop: int) -> np.ndarray:
     """The mean over trainings of the planned targets from `start` to `stop`, float32 [stop - start, n_train]."""
     parts = []
     for first in range(start // plan.block * plan.block, stop, plan.block):

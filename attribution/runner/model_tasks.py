@@ -1,4 +1,5 @@
-"""What a worker computes with a model of a user's recipe: TRAK's factors, self-influence, logits or features.
+"""What a worker computes with a model of a user's recipe: TRAK's factors, self-influence, logits or features; and
+Unrolled, which trains its own.
 
 The model is loaded where the recipe has saved it, else trained from its seed. The arrays come back in a file.
 """
@@ -38,7 +39,8 @@ class ModelTask(Task):
 
 
 def compute_event(trainer: Any, request: dict, write: Callable[[dict], None]) -> dict:
-    """Does a `ModelTask` in a worker and returns its "done" event.
+    """Does a `ModelTask` in a worker and returns its "done" event; Unrolled's files are as
+    `attribution.rankings.unrolled.task` has them.
 
     The file has the arrays that its function in COMPUTE returns, "probabilities", float32 [n_val, classes], "seconds"
     that computing took (processor time on a processor), "loaded", whether the model was not trained for it, and
@@ -49,6 +51,9 @@ def compute_event(trainer: Any, request: dict, write: Callable[[dict], None]) ->
         write({"event": "epoch", "epoch": done, "epochs": total, "stage": stage})
 
     wanted = request["compute"]
+    if wanted["what"] in ("first-step", "unrolled"):
+        _unroll(trainer, request, report)
+        return {"event": "done"}
     if trainer.recipe.form == "command":
         outcome = trainer.run(None, request["seed"], lambda *at: report(TRAINING, *at), train=True)
         arrays = {"logits": outcome.model, "probabilities": outcome.probabilities, "seconds": 0.0, "loaded": False}
@@ -57,6 +62,16 @@ def compute_event(trainer: Any, request: dict, write: Callable[[dict], None]) ->
         arrays = _compute(trainer, request, report)
     write_atomically(Path(wanted["into"]), lambda stream: np.savez(stream, **arrays))
     return {"event": "done"}
+
+
+def _unroll(trainer: Any, request: dict, report: Callable[[str, int, int], None]) -> None:
+    from attribution.rankings.unrolled import task
+
+    wanted, seed = request["compute"], request["seed"]
+    if wanted["what"] == "first-step":
+        task.first_step(trainer, wanted, seed)
+    else:
+        task.compute(trainer, wanted, seed, partial(report, TRAINING), partial(report, COMPUTING))
 
 
 def _compute(trainer: Any, request: dict, report: Callable[[str, int, int], None]) -> dict:

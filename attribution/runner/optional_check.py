@@ -22,6 +22,7 @@ def try_optional(trainer: Any, model: Any) -> list[dict]:
         ("module", ("module", "inputs"), _try_module),
         ("save", ("save", "load"), _try_save),
         ("features", ("features",), _try_features),
+        ("trajectory", ("trajectory", "module"), _try_trajectory),
     ):
         if any(trainer.has(method) for method in methods):
             try:
@@ -81,3 +82,11 @@ def _try_features(trainer, model, logits: np.ndarray) -> tuple[str, str]:
     if not train.std(0).any():
         return "problem", "features are the same for all images; return what tells images apart"
     return "ok", f"features have {train.shape[1]:,} dimensions"
+
+
+def _try_trajectory(trainer, model, logits: np.ndarray) -> tuple[str, str]:
+    if trainer.recipe.not_unrolled:
+        return "note", f"{trainer.recipe.not_unrolled}; Unrolled is for others"
+    from attribution.rankings.unrolled import task
+
+    return task.try_out(trainer, logits, Path.cwd() / "saved" / "steps")

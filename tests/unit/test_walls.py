@@ -240,11 +240,13 @@ RUN_THEIR_CODE = {
     },
     "import_file": {"attribution/own_code/loading.py"},
     "OwnTrainer": {
+        *(f"attribution/rankings/unrolled/{name}.py" for name in ("own", "task")),
         "attribution/training/own/network.py",
         "attribution/training/own/trainer.py",
         *(f"attribution/runner/executors/{name}.py" for name in ("ray", "worker")),
     },
     "OwnNetwork": {
+        "attribution/rankings/unrolled/own.py",
         "attribution/runner/model_tasks.py",
         "attribution/runner/optional_check.py",
         "attribution/training/own/network.py",

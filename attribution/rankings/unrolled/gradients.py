@@ -10,14 +10,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from attribution.rankings.unrolled.trajectory import trained_weights
+from attribution.rankings.unrolled.trajectory import flatten, trained_weights
 
 LAYERS = (nn.Conv2d, nn.Linear, nn.BatchNorm2d)
+SAME = 1e-3  # share by which two ways to compute a derivative may differ
 
 
 def norms(network: nn.Module) -> list[nn.BatchNorm2d]:
     """A network's batch norms, in order: those whose statistics the trainer refreshes."""
     return [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+
+
+def restart_norms(network: nn.Module) -> None:
+    """Has batch norm's running statistics be a plain mean over the batches that come next."""
+    for module in norms(network):
+        module.reset_running_stats()
+        module.momentum = None
 
 
 @torch.no_grad()
@@ -30,9 +38,7 @@ def hold_norms(network: nn.Module, images: Tensor) -> None:
         counts[module] = given[0].numel() // given[0].shape[1]
 
     hooks = [module.register_forward_hook(count) for module in norms(network)]
-    for module in norms(network):
-        module.reset_running_stats()
-        module.momentum = None
+    restart_norms(network)
     if hooks:
         network.train()(images)
     network.eval()
@@ -55,6 +61,22 @@ def logit_gradients(
     if record is None:
         return _by_torch_func(network, images, directions)
     return _by_layers(network, *record, directions)
+
+
+def goes_by_layers(network: nn.Module, image: Tensor) -> bool:
+    """Whether derivatives by layers are possible, and those of autograd, for one image [1, ...] and a network in
+    evaluation mode: a weight that two layers share, or a layer that makes something else of it, would not show
+    otherwise."""
+    record = _record(network, image)
+    if record is None:
+        return False
+    directions = torch.linspace(-1, 2, record[0].shape[1], dtype=image.dtype, device=image.device)[None, None]
+    found = _by_layers(network, *record, directions)[0][0, 0]
+    weights = trained_weights(network)
+    with torch.enable_grad():
+        slopes = torch.autograd.grad((network(image) * directions[0]).sum(), weights, allow_unused=True)
+    expected = flatten([torch.zeros_like(w) if slope is None else slope for w, slope in zip(weights, slopes)])
+    return bool((found - expected).norm() <= SAME * expected.norm())
 
 
 def _record(network: nn.Module, images: Tensor) -> tuple[Tensor, dict] | None:

@@ -9,6 +9,7 @@ step shows each with probability b / n, so that this is the expectation over the
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -16,9 +17,9 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from attribution.rankings.unrolled.gradients import hold_norms, logit_gradients
+from attribution.rankings.unrolled.training import AnyStep, Training, as_training
 from attribution.rankings.unrolled.trajectory import Trajectory, load, trained_weights
-from attribution.training import augmentation
-from attribution.training.trainer import Step, Trainer
+from attribution.training.trainer import Trainer
 
 #: share of a batch's curvature (the trace of the Gauss-Newton matrix by the logits) that is kept; see `curvature_rows`
 KEPT_CURVATURE = 0.999
@@ -44,7 +45,7 @@ class _Window:
 
 
 def expected_influence(
-    trainer: Trainer,
+    trainer: Trainer | Training,
     trajectory: Trajectory,
     gradients: Tensor,
     windows: tuple[int, ...] = (3,),
@@ -64,24 +65,25 @@ def expected_influence(
     targets, so that it is for a few. products: what the large matrix products are computed in, torch.bfloat16 where
     that is faster; None: as all else. progress(steps done, steps in all).
     """
-    network, n = trainer.untrained(0), len(trainer.train_labels)
-    per_epoch = trainer.steps_per_epoch(n)
-    n_epochs = len(trajectory.steps) // per_epoch
+    training = as_training(trainer)
+    network, n = training.network(), training.n_train
+    n_epochs = trajectory.steps[-1].epoch - trajectory.steps[0].epoch + 1
     result = np.zeros((len(windows), n_epochs, len(gradients), n), np.float32)
-    reverse = Reverse(trainer, trajectory, gradients, products)
+    reverse = Reverse(training, trajectory, gradients, products)
     under_way: dict[int, _Window] = {}
     for done, step in enumerate(reversed(trajectory.steps), 1):
-        at = step.number % per_epoch
-        weights = trajectory.at(len(trajectory.steps) - done).to(trainer.device)
+        at, per_epoch = training.place(step)
+        weights = trajectory.at(len(trajectory.steps) - done).to(training.device)
         by_gradient = reverse.momentum_step(step)
         load(network, weights)
         if exact:
-            for target, curved, _ in exact_curvature(trainer, network, step, by_gradient):
+            for target, curved, _ in exact_curvature(training, network, step, by_gradient):
                 reverse.bar[target] += curved
         else:
-            images = augmentation.augmented_batch(trainer.train_images, step.shown, trainer.recipe)
+            images = training.images(step.shown)
             hold_norms(network, images)
-            reverse.add_curvature(curvature_rows(network, images, kept, fast))
+            curvature = partial(training.curvature, rows=step.shown, step=step)
+            reverse.add_curvature(curvature_rows(network, images, kept, fast, curvature))
         for row, count in enumerate(windows):
             window = under_way.setdefault(row, _Window(torch.zeros_like(gradients), torch.zeros_like(weights)))
             window.add(by_gradient, weights)
@@ -90,24 +92,24 @@ def expected_influence(
                 epoch = trajectory.steps[-1].epoch - step.epoch
                 load(network, window.weights / window.steps)
                 if exact:  # of a few targets: a pass forward for each is quicker than all images' derivatives
-                    _add_along(trainer, network, step.views, window.total, result[row, epoch])
+                    _add_along(training, network, step, window.total, result[row, epoch])
                 else:
                     total = window.total.to(products or window.total.dtype)
-                    _add_images(trainer, network, step.views, total, result[row, epoch], fast)
+                    _add_images(training, network, step, total, result[row, epoch], fast)
         if progress:
             progress(done, len(trajectory.steps))
     return result
 
 
 def exact_curvature(
-    trainer: Trainer, network: nn.Module, step: Step, directions: Tensor
+    trainer: Trainer | Training, network: nn.Module, step: AnyStep, directions: Tensor
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
     """For each of the `directions` [K, P]: its number, the Hessian of a step's loss times it, [P], and its product with
     what each image of the batch adds to the gradient, [b]. Batch norm goes by the batch, as in training."""
-    weights = trained_weights(network.train())
-    images = augmentation.augmented_batch(trainer.train_images, step.shown, trainer.recipe)
+    training, weights = as_training(trainer), trained_weights(network.train())
+    images = training.images(step.shown)
     shares = torch.ones(len(images), device=images.device, dtype=images.dtype, requires_grad=True)
-    losses = trainer.loss(trainer.outputs(network, images), step.shown, _labels(trainer), "none")
+    losses = training.losses(training.outputs(network, images), step.shown, step)
     slopes = torch.autograd.grad((shares * losses).mean(), weights, create_graph=True)
     slope = torch.cat([part.reshape(-1) for part in slopes])
     for number, direction in enumerate(directions):
@@ -120,27 +122,31 @@ class Reverse:
     """The state of a reverse pass: derivatives by the weights, `bar`, and by the momentum, each [K, P]."""
 
     def __init__(
-        self, trainer: Trainer, trajectory: Trajectory, gradients: Tensor, products: torch.dtype | None = None
+        self,
+        trainer: Trainer | Training,
+        trajectory: Trajectory,
+        gradients: Tensor,
+        products: torch.dtype | None = None,
     ):
-        self.recipe, self.n_averaged, self.gradients = trainer.recipe, trajectory.n_averaged, gradients
+        self.training, self.n_averaged, self.gradients = as_training(trainer), trajectory.n_averaged, gradients
         self.bar = torch.zeros_like(gradients) if self.n_averaged else gradients.clone()
         self.momentum, self.by_gradient = torch.zeros_like(gradients), torch.empty_like(gradients)
         self.rough = torch.empty_like(gradients, dtype=products) if products else None
 
-    def momentum_step(self, step: Step) -> Tensor:
+    def momentum_step(self, step: AnyStep) -> Tensor:
         """Takes a step back but for its curvature, which the caller adds to `bar`: the derivatives [K, P] by the
         gradient of the step's loss, in memory that the next step uses again."""
-        recipe = self.recipe
+        momentum, nesterov, weight_decay = self.training.descent(step)
         if step.averaged and self.n_averaged:
             self.bar.add_(self.gradients, alpha=1 / self.n_averaged)
         # torch's SGD: momentum = mu * momentum + gradient; Nesterov steps by gradient + mu * momentum, others by it
-        self.momentum.add_(self.bar, alpha=-step.rate * (recipe.momentum if recipe.nesterov else 1))
-        if recipe.nesterov:
+        self.momentum.add_(self.bar, alpha=-step.rate * (momentum if nesterov else 1))
+        if nesterov:
             torch.add(self.momentum, self.bar, alpha=-step.rate, out=self.by_gradient)
         else:
             self.by_gradient.copy_(self.momentum)
-        self.momentum.mul_(recipe.momentum)
-        self.bar.add_(self.by_gradient, alpha=recipe.weight_decay)
+        self.momentum.mul_(momentum)
+        self.bar.add_(self.by_gradient, alpha=weight_decay)
         return self.by_gradient
 
     def add_curvature(self, blocks: Iterator[Tensor]) -> None:
@@ -154,16 +160,26 @@ class Reverse:
             self.bar += (rough @ rows.T) @ rows
 
 
-def curvature_rows(network: nn.Module, images: Tensor, kept: float = 1.0, fast: bool | None = None) -> Iterator[Tensor]:
-    """The rows of a matrix R whose R'R is the Gauss-Newton matrix of a batch's mean cross-entropy, by a network in
-    evaluation mode: float [rows, P] by turns, of a few images each. Label smoothing does not change it.
+def curvature_rows(
+    network: nn.Module,
+    images: Tensor,
+    kept: float = 1.0,
+    fast: bool | None = None,
+    curvature: Callable[[Tensor], Tensor | None] = lambda logits: None,
+) -> Iterator[Tensor]:
+    """The rows of a matrix R whose R'R is the Gauss-Newton matrix of a batch's mean loss, by a network in evaluation
+    mode: float [rows, P] by turns, of a few images each.
 
     kept: the directions of logits of least curvature are left out, as long as the trace of what stays, by the logits,
-    is this share of all; 1 for all.
+    is this share of all; 1 for all. curvature(logits): second derivatives of each image's loss by its logits, of which
+    the positive part is taken; None: those of cross-entropy, which label smoothing does not change.
     """
     with torch.no_grad():
-        chances = network(images).softmax(1)
-        matrix = torch.diag_embed(chances) - chances[:, :, None] * chances[:, None]
+        logits = network(images)
+        matrix = curvature(logits)
+        if matrix is None:
+            chances = logits.softmax(1)
+            matrix = torch.diag_embed(chances) - chances[:, :, None] * chances[:, None]
         values, vectors = torch.linalg.eigh(matrix / len(images))
         values, vectors = values.flip(1).clamp_min(0), vectors.flip(2)
         directions = (vectors * values.sqrt()[:, None]).transpose(1, 2)
@@ -171,7 +187,7 @@ def curvature_rows(network: nn.Module, images: Tensor, kept: float = 1.0, fast: 
         short = ordered.cumsum(0) < kept * ordered.sum()
         least = ordered[min(int(short.sum()), len(ordered) - 1)]
         chosen = (values >= least) & (values > 0)
-    step = _images_at_once(network, chances.shape[1])
+    step = _images_at_once(network, logits.shape[1])
     for some, picked, ways in zip(images.split(step), chosen.split(step), directions.split(step)):
         ranks = int(picked.sum(1).max())
         if ranks:
@@ -185,29 +201,30 @@ def _images_at_once(network: nn.Module, rows: int = 1) -> int:
     return max(1, MAX_ROWS_BYTES // (rows * size))
 
 
-def _add_images(trainer, network, views, total, result, fast):
-    """Adds to `result` [K, n_train] the expected influence of each image in a window: of its loss in these `views`, at
-    the weights of the network, with batch norm's statistics refreshed. total: [K, P], see `_Window`."""
-    _refresh_norms(trainer, network)
-    labels = _labels(trainer)
+def _add_images(training, network, step, total, result, fast):
+    """Adds to `result` [K, n_train] the expected influence of each image in a window: of its loss as the epoch of a
+    `step` showed it, at the weights of the network, with batch norm's statistics refreshed. total: [K, P], see
+    `_Window`."""
+    training.refresh_norms(network)
+    views = step.views
     for shown in views.split(_images_at_once(network)):
-        images = augmentation.augmented_batch(trainer.train_images, shown, trainer.recipe)
+        images = training.images(shown)
         with torch.no_grad():
-            logits = trainer.outputs(network, images)
+            logits = training.outputs(network, images)
         logits.requires_grad_()
-        (slopes,) = torch.autograd.grad(trainer.loss(logits, shown, labels, "none").sum(), logits)
+        (slopes,) = torch.autograd.grad(training.losses(logits, shown, step).sum(), logits)
         by_weights, _ = logit_gradients(network, images, slopes[:, None], fast)
         product = (total @ by_weights[:, 0].to(total.dtype).T).to(by_weights.dtype) / len(views)
-        result[:, shown[:, augmentation.IMAGE].cpu().numpy()] += product.cpu().numpy()
+        result[:, training.ids(shown)] += product.cpu().numpy()
 
 
-def _add_along(trainer, network, views, total, result):
+def _add_along(training, network, step, total, result):
     """As `_add_images`, by the losses' derivatives along each row of `total`: forward, without those by the weights."""
-    _refresh_norms(trainer, network)
-    labels, weights = _labels(trainer), trained_weights(network)
+    training.refresh_norms(network)
+    views, weights = step.views, trained_weights(network)
     names = [name for name, weight in network.named_parameters() if weight.requires_grad]
     for shown in views.split(FORWARD_IMAGES):
-        images = augmentation.augmented_batch(trainer.train_images, shown, trainer.recipe)
+        images = training.images(shown)
         for row, direction in zip(result, total):
             along = direction.split([weight.numel() for weight in weights])
             with torch.no_grad(), forward_ad.dual_level(), warnings.catch_warnings():
@@ -217,17 +234,6 @@ def _add_along(trainer, network, views, total, result):
                     for name, weight, part in zip(names, weights, along)
                 }
                 logits = torch.func.functional_call(network, moving, images)
-                losses = trainer.loss(logits, shown, labels, "none")
+                losses = training.losses(logits, shown, step)
                 slopes = forward_ad.unpack_dual(losses).tangent / len(views)
-            row[shown[:, augmentation.IMAGE].cpu().numpy()] += slopes.cpu().numpy()
-
-
-def _refresh_norms(trainer: Trainer, network: nn.Module) -> None:
-    """Sets batch norm's statistics to those that the network's weights have on the images, and evaluation mode."""
-    keep = torch.arange(len(trainer.train_labels))
-    trainer.refresh_norms(network.train(), trainer.norm_images(keep))
-    network.eval()
-
-
-def _labels(trainer: Trainer) -> Tensor:
-    return torch.as_tensor(np.array(trainer.train_labels), device=trainer.device)
+            row[training.ids(shown)] += slopes.cpu().numpy()

@@ -1,6 +1,6 @@
 """The last epochs of a training, kept so that one can go back through them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import torch
 from numpy.lib.format import open_memmap
 from torch import nn
 
+from attribution.rankings.unrolled.training import AnyStep
 from attribution.training.edits import no_edit
 from attribution.training.trainer import Step, Trainer
 
@@ -23,8 +24,8 @@ class Trajectory:
     n_averaged   over how many steps, kept or not, the weights of `network` are averaged; 0 where they are the last
     """
 
-    steps: list[Step]
-    parameters: np.ndarray
+    steps: Sequence[AnyStep]
+    parameters: np.ndarray | list[np.ndarray]
     network: nn.Module
     n_averaged: int
 

@@ -133,6 +133,7 @@ def _checked(
         folder=str(folder),
         files=dict.fromkeys(files, ""),
         optional=tuple(described["optional"]),
+        optimizer=described["optimizer"],
         deterministic=described["deterministic"],
         patience=_check_patience(described["patience"]),
     )

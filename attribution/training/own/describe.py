@@ -21,8 +21,8 @@ def main(file: Path, object_: str, answer: Path, root: Path | None = None) -> No
 
 
 def describe(file: Path, object_: str, root: Path | None = None) -> dict:
-    """{"name", "version", "threads", "sources", "optional", "deterministic", "patience"} of a class. Raises UserError
-    where it is no recipe, and where it imports a file of its folder that is not in its sources."""
+    """{"name", "version", "threads", "sources", "optional", "optimizer", "deterministic", "patience"} of a class.
+    Raises UserError where it is no recipe, and where it imports a file of its folder that is not in its sources."""
     recipe = load_class(file, object_, root)
     if missing := [method for method in REQUIRED if not callable(getattr(recipe, method, None))]:
         raise UserError(f"{object_} in {file} has no method {missing[0]}; a recipe has {', '.join(REQUIRED)}")
@@ -37,6 +37,7 @@ def describe(file: Path, object_: str, root: Path | None = None) -> dict:
         "threads": getattr(recipe, "threads", 1),
         "sources": sources,
         "optional": [method for method in OPTIONAL if callable(getattr(recipe, method, None))],
+        "optimizer": str(getattr(recipe, "optimizer", "sgd"))[:64],
         "deterministic": bool(getattr(recipe, "deterministic", False)),
         "patience": getattr(recipe, "patience", PATIENCE),
     }

@@ -21,17 +21,18 @@ BATCH = 200  # images that go through the network at a time
 
 
 class Inputs:
-    """What the network is given for the images of a split, float32 [n, ...], read when it is indexed by numbers."""
+    """What the network is given for the images of a split, [n, ...] in its precision, read when it is indexed by
+    numbers."""
 
-    def __init__(self, trainer: "OwnTrainer", split: str):
-        self.trainer, self.split = trainer, split
+    def __init__(self, trainer: "OwnTrainer", split: str, dtype: torch.dtype = torch.float32):
+        self.trainer, self.split, self.dtype = trainer, split, dtype
 
     def __getitem__(self, ids) -> torch.Tensor:
-        """Inputs of the images `ids`, float32 [len(ids), ...]. Raises UserError where the recipe's `inputs` returns no
+        """Inputs of the images `ids`, float [len(ids), ...]. Raises UserError where the recipe's `inputs` returns no
         such tensor."""
         ids = np.asarray(ids, np.int64)
         if not self.trainer.has("inputs"):
-            return scaled_pixels(np.asarray(self.trainer.data.images(self.split)[ids]))
+            return scaled_pixels(np.asarray(self.trainer.data.images(self.split)[ids])).to(self.dtype)
         given = self.trainer.call("inputs", self.split, ids)
         if not torch.is_tensor(given) or not given.is_floating_point() or not given.ndim or len(given) != len(ids):
             said = f"{given.dtype} {list(given.shape)}" if torch.is_tensor(given) else type(given).__name__
@@ -39,27 +40,31 @@ class Inputs:
                 f"{self.trainer.recipe.name}.inputs returned {said}; return a float tensor with {len(ids)} rows, one "
                 "an image"
             )
-        return given.detach().float()
+        return given.detach().to(self.dtype)
 
 
 class OwnNetwork:
     """A model of the user's, as `attribution.rankings.trak` takes both the trainer and the network that it trained.
 
-    network: what the recipe's `module` returns, float32 and in evaluation mode. Raises UserError where that is no
-    `torch.nn.Module`, and where it does not give logits for the inputs.
+    network: what the recipe's `module` returns, or the one given, in evaluation mode and in the precision `dtype`.
+    Raises UserError where that is no `torch.nn.Module`, and where it does not give logits for the inputs.
     """
 
-    def __init__(self, trainer: "OwnTrainer", model: Any):
+    def __init__(
+        self,
+        trainer: "OwnTrainer",
+        model: Any,
+        dtype: torch.dtype = torch.float32,
+        network: nn.Module | None = None,
+    ):
         self.trainer, self.name = trainer, f"{trainer.recipe.name}.module"
-        network = trainer.call("module", model)
-        if not isinstance(network, nn.Module):
-            raise UserError(f"{self.name} returned {type(network).__name__}; return a torch.nn.Module")
-        if any(weight.dtype != torch.float32 for weight in network.parameters()):
-            network = copy.deepcopy(network).float()  # the user's model stays as it is
+        network = network or own_module(trainer, model)
+        if any(weight.dtype != dtype for weight in network.parameters()):
+            network = copy.deepcopy(network).to(dtype)  # the user's model stays as it is
         self.device = torch.device(trainer.device)
         self.network = network.eval().to(self.device)
         self.train_labels = trainer.train_labels
-        self.train_images, self.val_images = Inputs(trainer, "train"), Inputs(trainer, "val")
+        self.train_images, self.val_images = Inputs(trainer, "train", dtype), Inputs(trainer, "val", dtype)
         self.logits("val", np.arange(1))
 
     def untrained(self, seed: int) -> nn.Module:
@@ -137,6 +142,14 @@ class OwnNetwork:
                 "returns what it takes, or have module return a network for pixels from 0 to 1, float32 [n, channels, "
                 "H, W]"
             ) from None
+
+
+def own_module(trainer: "OwnTrainer", model: Any) -> nn.Module:
+    """What the recipe's `module` returns. Raises UserError where that is no `torch.nn.Module`."""
+    network = trainer.call("module", model)
+    if not isinstance(network, nn.Module):
+        raise UserError(f"{trainer.recipe.name}.module returned {type(network).__name__}; return a torch.nn.Module")
+    return network
 
 
 def _first_line(error: Exception) -> str:

@@ -11,7 +11,7 @@ from attribution.own_code.snapshots import digests as digests
 from attribution.own_code.snapshots import read_files
 
 PATIENCE = 10.0  # minutes that a training may report nothing
-OPTIONAL = ("features", "module", "inputs", "save", "load")  # methods that a recipe may have
+OPTIONAL = ("features", "module", "inputs", "save", "load", "trajectory")  # methods that a recipe may have
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class OwnRecipe:
     hash: first 12 hex digits of the SHA-256 over name, version, object or command, threads and the bytes of `files`
     (name in its folder -> SHA-256). form: "file", "package" (an installed one's) or "command"; main: the file with the
     class `object`; folder: where it was named, or where the package lies. optional: those of OPTIONAL that it has.
+    optimizer: what its `trajectory` goes down by, "sgd" where it does not say.
     deterministic: whether the seed changes nothing. patience: minutes that a training may report nothing. created:
     seconds since 1970. problem: why it cannot train now, or "".
     """
@@ -36,6 +37,7 @@ class OwnRecipe:
     folder: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
     optional: tuple[str, ...] = ()
+    optimizer: str = "sgd"
     deterministic: bool = False
     patience: float = PATIENCE
     created: float = 0.0
@@ -53,6 +55,19 @@ class OwnRecipe:
     def can_keep(self) -> bool:
         """Whether its models can be kept in files: by its `save` and its `load`."""
         return {"save", "load"} <= set(self.optional)
+
+    @property
+    def not_unrolled(self) -> str:
+        """Why Unrolled cannot go back through its training, "" where it may: a sentence without a full stop."""
+        for method, gives in (("trajectory", "yields its steps"), ("module", "gives its torch network")):
+            if method not in self.optional:
+                return f"{self.name} has no method {method}, which {gives}; see docs/own_model.md"
+        if self.optimizer.lower() != "sgd":
+            return (
+                f"{self.name} trains by {self.optimizer}, and Unrolled goes back through stochastic gradient descent "
+                "with momentum alone"
+            )
+        return self.problem
 
     @property
     def place(self) -> str:

@@ -62,7 +62,7 @@ class Mine:
         parts = [model(self.images[split][rows]) for rows in torch.as_tensor(ids).split(500)]
         return torch.cat(parts).cpu().numpy()
 
-    # What follows may be left out.
+    # What follows may be left out; docs/own_model.md has more: features, and trajectory for Unrolled.
 
     def module(self, model):
         """The torch network, for TRAK, self-influence and supervised features. It is given float32 [n, channels, H, W]

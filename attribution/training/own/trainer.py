@@ -8,7 +8,8 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -174,8 +175,31 @@ class OwnTrainer:
 
     def call(self, method: str, *values):
         """What a method of the recipe returns. Raises UserError, a sentence, for whatever it raises."""
-        try:
+        with self.explained(method):
             return getattr(self.own, method)(*values)
+
+    def iterate(self, method: str, *values) -> Generator:
+        """What a method of the recipe that is a generator yields; the value of `yield from` is what it returns. Raises
+        UserError as `call`, and where it is no generator."""
+        given = self.call(method, *values)
+        if not isinstance(given, Generator):
+            raise UserError(
+                f"{self.recipe.name}.{method} returned {type(given).__name__}; have it yield each step, and return the "
+                "model at the end"
+            )
+        while True:
+            with self.explained(method):
+                try:
+                    value = next(given)
+                except StopIteration as end:
+                    return end.value
+            yield value
+
+    @contextmanager
+    def explained(self, method: str) -> Iterator[None]:
+        """Turns what a method of the recipe raises inside into a UserError, a sentence."""
+        try:
+            yield
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # sys.exit, too: the worker goes on

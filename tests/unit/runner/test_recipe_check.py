@@ -15,6 +15,7 @@ from tests.conftest import ROOT
 
 RECIPES = ROOT / "tests/unit/training/own/recipes_for_tests.py"
 
+OPTIONAL = ("module", "save", "features", "trajectory")
 NETWORKS = ROOT / "tests/unit/training/own/networks_for_tests.py"
 
 
@@ -65,11 +66,20 @@ def test_each_mistake_is_found(ws, object_, wrong):
             ["save all that logits needs"],
         ),
         ("FeaturesFlat", {"features": "problem"}, ["have the shape"]),
+        (
+            "Descends",
+            {"module": "ok", "trajectory": "ok"},
+            ["20 steps in 5 epochs", "an epoch takes 0.0 MiB on disk", "ends at the model of fit"],
+        ),
+        ("DescendsElsewhere", {"trajectory": "note"}, ["logits differ from those of fit by up to"]),
+        ("DescendsByAdam", {"trajectory": "problem"}, ["step 1, taken anew", "momentum alone"]),
+        ("SaysAdam", {"trajectory": "note"}, ["says-adam trains by Adam"]),
+        ("Net", {"trajectory": "note"}, ["net has no method trajectory"]),
     ],
 )
 def test_the_optional_methods_are_tried(ws, object_, states, texts):
     report = check(ws, object_, NETWORKS)
-    found = {row["check"]: row for row in report["findings"] if row["check"] in ("module", "save", "features")}
+    found = {row["check"]: row for row in report["findings"] if row["check"] in OPTIONAL}
     assert {name: row["state"] for name, row in found.items()}.items() >= states.items()
     said = " ".join(row["text"] for row in found.values())
     assert all(text in said for text in texts) and report["ok"] == ("problem" not in states.values())
@@ -107,7 +117,8 @@ def test_the_other_examples_train(ws, tmp_path, monkeypatch):
     monkeypatch.setenv("RESNET18", str(weights))
     (tmp_path / "command.py").write_text((ROOT / "docs" / "recipes" / "command.py").read_text())
     examples = [
-        own.add(f"{ROOT / 'docs' / 'recipes' / place}") for place in ("pytorch_adamw.py:AdamW", "finetune.py:FineTuned")
+        own.add(f"{ROOT / 'docs' / 'recipes' / place}")
+        for place in ("pytorch_adamw.py:AdamW", "pytorch_sgd.py:Momentum", "finetune.py:FineTuned")
     ]
     command = f"{sys.executable} command.py --job {{job}}"
     examples.append(own.add_command("linear", command, Path(tmp_path), ["command.py"]))

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from attribution.rankings.unrolled import reverse, trajectory
+from attribution.rankings.unrolled.training import as_training
 from attribution.training import augmentation, recipes
 from attribution.training.edits import no_edit
 from attribution.training.trainer import Trainer, margins
@@ -82,13 +83,14 @@ def relative_error(found, expected) -> float:
 def shown_influence(trainer, kept, gradients) -> np.ndarray:
     """The derivative of each target's margin by the weight of each training image over the steps kept, with the exact
     curvature, the images in the order in which they were shown: [K, n_train]."""
-    network, state = trainer.untrained(0), reverse.Reverse(trainer, kept, gradients)
-    result = np.zeros((len(gradients), len(trainer.train_labels)))
+    training = as_training(trainer)
+    network, state = training.network(), reverse.Reverse(trainer, kept, gradients)
+    result = np.zeros((len(gradients), training.n_train))
     for number in reversed(range(len(kept.steps))):
         step = kept.steps[number]
         trajectory.load(network, kept.at(number))
         directions = state.momentum_step(step)
         for target, curved, by_share in reverse.exact_curvature(trainer, network, step, directions):
             state.bar[target] += curved
-            result[target, step.shown[:, augmentation.IMAGE]] += by_share.numpy()
+            result[target, training.ids(step.shown)] += by_share.numpy()
     return result

@@ -1,5 +1,6 @@
 """Recipes with the optional methods: demo-cnn as a user would wrap it, and small networks with mistakes in them."""
 
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -130,6 +131,78 @@ class NoGradients(Net):
                 return logits * 2 if logits.sum().item() > 1e9 else logits
 
         return Decides()
+
+
+class Descends(Net):
+    """Two layers by stochastic gradient descent, which yields its steps: five epochs of four."""
+
+    name, epochs, batch, optimiser = "descends", 5, 15, torch.optim.SGD
+
+    def trajectory(self, keep, labels, seed):
+        torch.manual_seed(seed)
+        keep, labels = torch.as_tensor(keep), torch.as_tensor(labels)
+        model = nn.Sequential(nn.Flatten(), nn.Linear(self.pixels("train", [0]).numel(), 16), nn.Tanh())
+        model.append(nn.Linear(16, self.classes))
+        optimiser = self.optimiser(model.parameters(), lr=0.05)
+        for group in optimiser.param_groups:
+            group["momentum"] = 0.9
+        for epoch in range(self.epochs):
+            for rows in keep[torch.randperm(len(keep))][: len(keep) // self.batch * self.batch].split(self.batch):
+                yield {"epoch": epoch, "model": model, "learning_rate": 0.05, "momentum": 0.9, "images": rows}
+                loss = functional.cross_entropy(model(self.pixels("train", rows)), labels[rows])
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+        return model
+
+    def fit(self, keep, labels, seed, report):
+        steps = self.trajectory(keep, labels, seed)
+        while True:
+            try:
+                report(next(steps)["epoch"], self.epochs)
+            except StopIteration as end:
+                return end.value.eval()
+
+
+class DescendsByAdam(Descends):
+    """Which does not say so."""
+
+    name, optimiser = "descends-by-adam", torch.optim.Adam
+
+
+class SaysAdam(DescendsByAdam):
+    name, optimizer = "says-adam", "Adam"
+
+
+class DescendsElsewhere(Descends):
+    """Its trajectory is another training than fit."""
+
+    name = "descends-elsewhere"
+
+    def fit(self, keep, labels, seed, report):
+        return super().fit(keep, labels, seed + 1, report)
+
+
+class Large(Descends):
+    """A network of 17 million weights."""
+
+    name = "large"
+
+    def trajectory(self, keep, labels, seed):
+        model = nn.Sequential(nn.Flatten(), nn.Linear(64, 250_000), nn.Tanh(), nn.Linear(250_000, self.classes))
+        yield {"epoch": 0, "model": model, "learning_rate": 0.05, "images": keep[:2]}
+
+
+class Slow(Descends):
+    """A training that takes minutes."""
+
+    name = "slow"
+
+    def trajectory(self, keep, labels, seed):
+        for number, step in enumerate(super().trajectory(keep, labels, seed)):
+            if number == 3:
+                time.sleep(60)
+            yield step
 
 
 class FeaturesNotFinite(Complete):
