@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attribution.builds import own_models
+from attribution.builds import firsts, own_models
 from attribution.builds.base_models import BASE_SEEDS, load_base_networks, of_model, restore_network, train_base_models
 from attribution.builds.halves import load_half_margins, train_halves
 from attribution.builds.timing import Stopwatch
@@ -61,6 +61,9 @@ def build_trak(workspace: Workspace, name: str, dim: int, progress: Progress) ->
             **command_provenance(f"rankings build trak --dim {dim}{of_model(workspace)}"),
         },
     )
+    readers = [_score_reader([part]) for part in factors]
+    kept = firsts.compute(name, workspace.n_train, np.arange(workspace.n_val), readers, progress)
+    firsts.save(workspace, kept, command_provenance(f"rankings build trak --dim {dim}{of_model(workspace)}"))
     shutil.rmtree(cache_folder, ignore_errors=True)
     return provenance
 

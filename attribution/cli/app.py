@@ -53,10 +53,11 @@ GROUPS = {
         [importing.halves_import, build.halves_train],
     ),
     "evaluate": (
-        "Measure rankings: supports, agreement, lds, cost, compute, conditioning, hubs; and detectors: mislabels.",
+        "Measure rankings: supports, agreement, trust, lds, cost, compute, conditioning, hubs; detectors: mislabels.",
         [
             evaluate.evaluate_supports,
             checks.evaluate_agreement,
+            checks.evaluate_trust,
             evaluate.evaluate_conditioning,
             checks.evaluate_hubs,
             checks.evaluate_backdoor,
@@ -92,8 +93,14 @@ GROUPS = {
         [recipe.recipe_new, recipe.recipe_add, recipe.recipe_check, recipe.recipe_list, recipe.recipe_remove],
     ),
     "rankings": (
-        "Rankings of your own: build, add, list, remove.",
-        [build.rankings_build, own_ranking.rankings_add, own_ranking.rankings_list, own_ranking.rankings_remove],
+        "Rankings of your own: build, firsts, add, list, remove.",
+        [
+            build.rankings_build,
+            build.rankings_firsts,
+            own_ranking.rankings_add,
+            own_ranking.rankings_list,
+            own_ranking.rankings_remove,
+        ],
     ),
     "demo": ("The bundled demo workspace.", [build.demo_build, build.demo_export_study, build.demo_export_retrainings]),
     "detectors": (

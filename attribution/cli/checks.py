@@ -1,12 +1,14 @@
-"""Commands that check rankings and detectors on their own: evaluate agreement, hubs, algorithms, backdoor, sanity,
-mislabels."""
+"""Commands that check rankings and detectors on their own: evaluate agreement, trust, hubs, algorithms, backdoor,
+sanity, mislabels."""
 
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 
 from attribution.cli import (
+    Candidates,
     JsonOption,
     Rankings,
     WorkspaceOption,
@@ -19,7 +21,8 @@ from attribution.cli import (
     with_progress,
 )
 from attribution.cli.evaluate import save_for_pages
-from attribution.export.numbers import estimate, number, percent
+from attribution.errors import UserError
+from attribution.export.numbers import MISSING, estimate, number, percent
 from attribution.files import user_path, write_json
 from attribution.inputs import limits
 from attribution.workspace.provenance import command_provenance
@@ -55,6 +58,65 @@ def evaluate_agreement(
     ]
     title = f"top {k}, {answer['targets']:,} targets, mean (95 % over targets)"
     print_answer(as_json, answer, (title, pairs), ("", classes))
+
+
+def evaluate_trust(
+    target: Annotated[
+        str | None, typer.Option(help="The validation image, counted from 0; a summary of many, if not given.")
+    ] = None,
+    rankings: Rankings = None,
+    targets: Annotated[str | None, typer.Option(help="Of the summary, such as 0-99; all, if not given.")] = None,
+    end: Annotated[str, typer.Option(help="helpful or harmful; of rankings with a sign alone")] = "helpful",
+    candidates: Candidates = None,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """How far a row can be trusted: between seeds, beside other rankings, a control by norm and chance, and whether its
+    predicted changes came true. Only what is stored is read."""
+    from attribution.evaluation import trust
+    from attribution.store.results import ResultStore
+    from attribution.training.edits import parse_image_numbers
+
+    if end not in ("helpful", "harmful"):
+        raise UserError(f"end {end!r} is not known; say helpful or harmful")
+    names = [name for name in ranking_names(ws, rankings) if end == "helpful" or ws.ranking(name).signed]
+    if target is None:
+        numbers = parse_image_numbers(targets, ws.n_val, "validation") if targets else range(ws.n_val)
+        return _print_trust_summary(as_json, with_progress(trust.report, ws, names, np.array(numbers), end))
+    number_of_target = ws.check_target(target)
+    with ResultStore.for_workspace(ws) as store:
+        removals = trust.removals_of_target(ws, store, number_of_target) if ws.has_base else None
+    asked = [(name, end, candidates) for name in names if number_of_target in ws.ranking(name).targets]
+    rows = trust.TrustMeter(ws).rows(number_of_target, asked, removals)
+    answer = {"target": number_of_target, "thresholds": trust.thresholds(), "rows": [row.to_json() for row in rows]}
+    lines = [f"{row.ranking}: {row.sentence}" for row in rows]
+    shared = [{"ranking": row.ranking, "shares with": name, "images": overlap.text, "": overlap.chance_text}
+              for row in rows for name, overlap in row.others.items()]  # fmt: skip
+    unknown = [f"{row.ranking}, {what}: {why}" for row in rows for what, why in row.unknown.items()]
+    title = f"the first images of each row, {end}, for target {number_of_target}"
+    print_answer(as_json, answer, *lines, (title, shared), *unknown)
+
+
+def _print_trust_summary(as_json: bool, answer: dict) -> None:
+    rows = [
+        {
+            "ranking": name,
+            "between halves of its models": mean_ci(row["seeds"], digits=1),
+            "between two models": mean_ci(row["single"], digits=1),
+            "a control by norm": mean_ci(row["norm"], digits=1),
+            "chance": mean_ci(row["chance"], digits=1),
+            "changes that held": _share(row["changes"]),
+            **{verdict.replace("_", " "): _share(share) for verdict, share in row["verdicts"].items()},
+        }
+        for name, row in answer["rankings"].items()
+    ]
+    first = answer["thresholds"]["first"]
+    title = f"of the first {first} images, {answer['end']}, {answer['targets']:,} targets, mean (95 % over targets)"
+    print_answer(as_json, answer, (title, rows))
+
+
+def _share(share: dict) -> str:
+    return percent(share["share"]) + f" of {share['n']:,}" if share["n"] else MISSING
 
 
 def evaluate_hubs(

@@ -1,5 +1,8 @@
 """How far two rankings agree: Jaccard index of the top k, rank-biased overlap, Spearman correlation over the union."""
 
+from functools import lru_cache
+from math import comb
+
 import numpy as np
 from scipy.stats import rankdata
 
@@ -70,3 +73,28 @@ def image_ranks(ids: np.ndarray, n_train: int) -> np.ndarray:
     ranks = np.full(n_train, n_train)
     ranks[ids] = np.arange(len(ids))
     return ranks
+
+
+def shared_by_chance(classes: tuple[tuple[int, int, int], ...]) -> tuple[float, int, int]:
+    """How many images two lists share by chance, where each draws so many of every class at random: (mean, and the ends
+    of the range that holds the middle 95 %).
+
+    classes  (n, a, b) of each class: of its n candidates the lists hold a and b
+
+    The number shared of a class is hypergeometric, and of all classes their sum.
+
+    >>> shared_by_chance(((500, 20, 20),))
+    (0.8, 0, 3)
+    """
+    return _shared_by_chance(tuple(sorted((n, min(a, b), max(a, b)) for n, a, b in classes if a and b)))
+
+
+@lru_cache(maxsize=4096)
+def _shared_by_chance(classes) -> tuple[float, int, int]:
+    chance = np.ones(1)
+    for n, a, b in classes:
+        of_class = [comb(a, x) * comb(n - a, b - x) / comb(n, b) for x in range(a + 1)]
+        chance = np.convolve(chance, of_class)
+    below = np.cumsum(chance)
+    low, high = (int(np.searchsorted(below, tail)) for tail in (0.025, 0.975))
+    return sum(a * b / n for n, a, b in classes), low, high

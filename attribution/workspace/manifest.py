@@ -17,7 +17,7 @@ MODEL_FOLDER = "models/"
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
 _OF_MODEL = rf"(?:{MODEL_FOLDER}{_NAME}/)?"
 #: the names that a part may have
-PART_PATTERN = re.compile(rf"{_OF_MODEL}(?:(?:rankings|features|detectors|hubs|map)/)?{_NAME}")
+PART_PATTERN = re.compile(rf"{_OF_MODEL}(?:(?:rankings|features|detectors|hubs|map|firsts)/)?{_NAME}")
 
 _END = r"(?![\s\S])"  # "$" is before a newline at the end, too
 _SHA256 = {"type": "string", "pattern": f"^[0-9a-f]{{64}}{_END}"}

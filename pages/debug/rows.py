@@ -9,7 +9,7 @@ import streamlit as st
 from attribution import Workspace
 from attribution.explore.lineup import LineupRow, lineup_rows
 from attribution.explore.opening_target import OpeningTarget
-from pages.debug import lineup_view, retraining, row_picker
+from pages.debug import drawer, lineup_view, retraining, row_picker, trust
 from pages.debug.lineup_view import Choice
 from pages.ui import sprite_sheet, state, theme
 from pages.ui.tile_strip import strip
@@ -158,8 +158,16 @@ def draw_strip(
         scores=choice.scores,
         planted=planted,
         scale=sprite_sheet.scale(ws),
+        trust=trust.marks(ws, target, rows),
     )
-    strip("rows", data, on_pick=lambda tile: on_pick(tile["id"]), on_row=_cut_row, on_cut=_move_cut)
+    strip(
+        "rows",
+        data,
+        on_pick=lambda tile: on_pick(tile["id"]),
+        on_row=_cut_row,
+        on_cut=_move_cut,
+        on_trust=lambda row: drawer.open_panel(drawer.TRUST),
+    )
 
 
 def _cut_row(row_id: str) -> None:
