@@ -5,13 +5,20 @@ import streamlit as st
 from attribution import UserError, Workspace
 from attribution.builds.firsts import FIRST
 from attribution.evaluation import calibration
-from attribution.evaluation.trust import Change, Overlap, RowTrust, TrustMeter, removals_of_target
+from attribution.evaluation.trust import Overlap, RowTrust, TrustMeter, removals_of_target, signed
 from attribution.experiments.retrain import RetrainSpec
 from attribution.explore.lineup import LineupRow
 from attribution.store.results import ResultStore
 from pages.debug import retraining
 from pages.ui import cli_command, theme
 from pages.ui import format as write
+
+OUTCOMES = {
+    "held": "held",
+    "less": "less than half",
+    "more": "more than twice",
+    "too small": "too small to tell",
+}
 
 
 def marks(ws: Workspace, target: int, rows: list[LineupRow]) -> dict[str, dict]:
@@ -22,7 +29,7 @@ def marks(ws: Workspace, target: int, rows: list[LineupRow]) -> dict[str, dict]:
     except UserError:  # said in the panel
         return {}
     return {
-        name: {"level": trust.verdict, "text": trust.short, "details": write.sentence(trust.sentence)}
+        name: {"level": trust.verdict, "text": trust.short, "details": f"{write.capitalised(trust.sentence)}."}
         for name, trust in trusts.items()
     }
 
@@ -80,8 +87,9 @@ def draw(ws: Workspace, target: int, rows: list[LineupRow]) -> None:
     for trust in trusts.values():
         st.html(row_html(trust))
     st.caption(
-        "Chance draws as many images of each class at random as the row has; the control by norm takes those with the "
-        "largest self-influence, whatever the target. A change is predicted on the scale that fits other targets best."
+        "The norm-only control has as many images of each class as the row, those with the largest self-influence, "
+        "whatever the target; chance draws them at random. A change is predicted on the scale that fits other targets "
+        "best; ± two standard errors."
     )
     first = next(iter(trusts.values()))
     names = ",".join(dict.fromkeys(trust.ranking for trust in trusts.values()))
@@ -90,56 +98,51 @@ def draw(ws: Workspace, target: int, rows: list[LineupRow]) -> None:
 
 
 def row_html(trust: RowTrust) -> str:
-    """A row's verdict, and the table of what it rests on."""
+    """A row's verdict, and the tables of what it rests on."""
     end = " (harmful)" if trust.end == "harmful" else ""
-    lines = [
-        ("between seeds", *_seeds_cells(trust)),
-        ("a norm-only control", *_overlap_cells(trust.norm, trust, "norm")),
-    ]
-    lines += [(write.escape(name), overlap.text, overlap.chance_text) for name, overlap in trust.others.items()]
-    lines += _change_lines(trust)
-    body = "".join(f"<tr><td>{a}</td><td>{b}</td><td>{c}</td></tr>" for a, b, c in lines)
+    body = "".join(_table(*table) for table in (_shared_table(trust), _change_table(trust)) if table[1])
+    names = {"seeds": "between seeds", "norm": "a norm-only control", "change": "a predicted change"}
+    unknown = "; ".join(f"{names[what]} ({why})" for what, why in trust.unknown.items())
+    said = f'<div class="lu-faint">Not tested: {write.escape(unknown)}.</div>' if unknown else ""
     return (
         f'<div class="lu-trust"><h2 class="name">{write.escape(trust.ranking)}{end}</h2>'
-        f"<div>{write.escape(write.sentence(trust.sentence))}</div>"
-        '<div class="lu-scroll"><table class="lu-table"><thead><tr>'
-        f"<th>first {len(trust.ids)} shared with</th><th></th><th></th></tr></thead>"
-        f"<tbody>{body}</tbody></table></div></div>"
+        f"<div>{write.escape(write.capitalised(trust.sentence))}.</div>{body}{said}</div>"
     )
 
 
-def _seeds_cells(trust: RowTrust) -> tuple[str, str]:
-    if trust.seeds is None:
-        return "not known", write.escape(trust.unknown["seeds"])
-    seeds, ways = trust.seeds, ""
-    if seeds.half > 1:
-        ways = f"; two single models {seeds.single.text}"
-    return seeds.text, f"{seeds.halves.chance_text}{ways}"
+def _table(head: tuple[str, ...], lines: list[tuple[str, ...]]) -> str:
+    columns = "".join(f"<th>{name}</th>" for name in head)
+    body = "".join("<tr>" + "".join(f"<td>{write.escape(cell)}</td>" for cell in line) + "</tr>" for line in lines)
+    table = f'<table class="lu-table"><thead><tr>{columns}</tr></thead><tbody>{body}</tbody></table>'
+    return f'<div class="lu-scroll">{table}</div>'
 
 
-def _overlap_cells(overlap: Overlap | None, trust: RowTrust, what: str) -> tuple[str, str]:
-    if overlap is None:
-        return "not known", write.escape(trust.unknown[what])
-    return overlap.text, overlap.chance_text
+def _shared_table(trust: RowTrust) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    overlaps: dict[str, Overlap] = {}
+    if trust.seeds:
+        seeds = trust.seeds
+        halves = f"{seeds.half} of its {seeds.models} models and {seeds.half} others"
+        overlaps = {halves: seeds.halves} if seeds.half > 1 else {}
+        overlaps["two of its models"] = seeds.single
+    if trust.norm:
+        overlaps["it and a norm-only control"] = trust.norm
+    overlaps |= {f"it and {name}": overlap for name, overlap in trust.others.items()}
+    lines = [
+        (name, overlap.text, f"{overlap.chance:.1f} ({overlap.chance_range[0]} to {overlap.chance_range[1]})")
+        for name, overlap in overlaps.items()
+    ]
+    return (f"first {len(trust.ids)}", "shared", "by chance"), lines
 
 
-def _change_lines(trust: RowTrust) -> list[tuple[str, str, str]]:
-    if "change" in trust.unknown:
-        return [("margin when removed", "not known", write.escape(trust.unknown["change"]))]
-    changes = sorted(trust.changes, key=lambda change: change.k)
-    return [(_removed(trust, change), change.text, _outcome(change)) for change in changes]
-
-
-def _removed(trust: RowTrust, change: Change) -> str:
-    of = "" if change.removed == trust.ranking else f" ({write.escape(change.removed)})"
-    return f"margin without {change.k}{of}"
-
-
-def _outcome(change: Change) -> str:
-    words = {
-        "held": "held",
-        "less": "less than half of it",
-        "more": "more than twice as much",
-        "too small": "too small to tell",
-    }
-    return f"{words[change.outcome]}, {write.counted(change.seeds, 'seed')}, ± {2 * change.error:.1f}"
+def _change_table(trust: RowTrust) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    lines = [
+        (
+            f"top {change.k}" if change.removed == trust.ranking else f"{change.k}, {change.removed}",
+            signed(change.predicted),
+            f"{signed(change.measured)} ± {2 * change.error:.1f}",
+            str(change.seeds),
+            OUTCOMES[change.outcome],
+        )
+        for change in sorted(trust.changes, key=lambda change: change.k)
+    ]
+    return ("margin without", "predicted", "measured", "seeds", ""), lines

@@ -83,6 +83,12 @@ def test_a_change_that_did_not_come_condemns_the_row():
     assert "predicted −1.9, measured −0.3 without its top 16 (held in 1 of 3 tests)" in said.sentence
 
 
+def test_what_came_true_is_no_accident_of_the_seeds():
+    said = row(seeds(4), overlap(2), [change(-1.9, -2.1)])
+    assert said.verdict == "partly" and said.short == "4 of 20 between seeds"
+    assert row(seeds(4), changes=[change(-1, -3)]).verdict == "do_not_rely"
+
+
 def test_more_than_predicted_only_spoils_stable():
     assert row(seeds(17), changes=[change(-1, -3)]).verdict == "partly"
     assert row(seeds(17), changes=[change(-1, -3), change(-2, -2, 32)]).verdict == "stable"
