@@ -21,7 +21,6 @@ from attribution.cli import (
     with_progress,
 )
 from attribution.cli.evaluate import save_for_pages
-from attribution.errors import UserError
 from attribution.export.numbers import MISSING, estimate, number, percent
 from attribution.files import user_path, write_json
 from attribution.inputs import limits
@@ -77,24 +76,25 @@ def evaluate_trust(
     from attribution.store.results import ResultStore
     from attribution.training.edits import parse_image_numbers
 
-    if end not in ("helpful", "harmful"):
-        raise UserError(f"end {end!r} is not known; say helpful or harmful")
-    names = [name for name in ranking_names(ws, rankings) if end == "helpful" or ws.ranking(name).signed]
+    names = ranking_names(ws, rankings)
     if target is None:
         numbers = parse_image_numbers(targets, ws.n_val, "validation") if targets else range(ws.n_val)
         return _print_trust_summary(as_json, with_progress(trust.report, ws, names, np.array(numbers), end))
     number_of_target = ws.check_target(target)
     with ResultStore.for_workspace(ws) as store:
-        removals = trust.removals_of_target(ws, store, number_of_target) if ws.has_base else None
-    asked = [(name, end, candidates) for name in names if number_of_target in ws.ranking(name).targets]
-    rows = trust.TrustMeter(ws).rows(number_of_target, asked, removals)
-    answer = {"target": number_of_target, "thresholds": trust.thresholds(), "rows": [row.to_json() for row in rows]}
-    lines = [f"{row.ranking}: {row.sentence}" for row in rows]
-    shared = [{"ranking": row.ranking, "shares with": name, "images": overlap.text, "": overlap.chance_text}
-              for row in rows for name, overlap in row.others.items()]  # fmt: skip
-    unknown = [f"{row.ranking}, {what}: {why}" for row in rows for what, why in row.unknown.items()]
-    title = f"the first images of each row, {end}, for target {number_of_target}"
-    print_answer(as_json, answer, *lines, (title, shared), *unknown)
+        rows = trust.rows_of_target(ws, store, number_of_target, names, end, candidates)
+    shared = [
+        {"ranking": row.ranking, "and": name, "share": overlap.text, "by chance": overlap.chance_text}
+        for row in rows
+        for name, overlap in (({"a norm-only control": row.norm} if row.norm else {}) | row.others).items()
+    ]
+    print_answer(
+        as_json,
+        trust.target_report(number_of_target, rows),
+        *[f"{row.ranking}: {row.sentence}" for row in rows],
+        (f"first images of each row, {end}, target {number_of_target}", shared),
+        *[f"{row.ranking}, not tested: {why}" for row in rows for why in row.unknown.values()],
+    )
 
 
 def _print_trust_summary(as_json: bool, answer: dict) -> None:

@@ -79,8 +79,8 @@ class Overlap:
 
     @property
     def chance_text(self) -> str:
-        """Such as "0.8 by chance (0 to 3)"."""
-        return f"{self.chance:.1f} by chance ({self.chance_range[0]} to {self.chance_range[1]})"
+        """Such as "0.8 (0 to 3)"."""
+        return f"{self.chance:.1f} ({self.chance_range[0]} to {self.chance_range[1]})"
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,8 @@ class RowTrust:
         held, told = self.held
         what = f"its top {self.shown.k}" if self.shown.removed == self.ranking else f"{self.shown.k} images"
         whose = "" if self.shown.removed == self.ranking else f", {self.shown.removed}"
-        return f"{self.shown.text} without {what}{whose} (held in {held} of {told} tests)"
+        size = {"more": ", more than predicted", "less": ", less than predicted"}.get(self.shown.outcome, "")
+        return f"{self.shown.text} without {what}{whose}{size} (held in {held} of {told} tests)"
 
     @property
     def faults(self) -> dict[str, str]:
@@ -447,6 +448,34 @@ def removals_of_target(workspace: Workspace, store: ResultStore | None, target: 
         return None
 
 
+def rows_of_target(
+    workspace: Workspace,
+    store: ResultStore | None,
+    target: int,
+    names: Iterable[str],
+    end: str = "helpful",
+    candidates: str | None = None,
+) -> list[RowTrust]:
+    """What is known of a target's rows under these rankings, the store's retrainings included; those alone that rank
+    for the target and have that end. Raises UserError for an unknown target, ranking or end."""
+    target = workspace.check_target(target)
+    if end not in ("helpful", "harmful"):
+        raise UserError(f"end {end!r} is not known; say helpful or harmful")
+    rankings = [workspace.ranking(name) for name in dict.fromkeys(names)]
+    asked = [
+        (ranking.name, end, candidates)
+        for ranking in rankings
+        if target in ranking.targets and (ranking.signed or end == "helpful")
+    ]
+    removals = removals_of_target(workspace, store, target) if workspace.has_base else None
+    return TrustMeter(workspace).rows(target, asked, removals)
+
+
+def target_report(target: int, rows: list[RowTrust]) -> dict:
+    """What `evaluate trust --target` prints: {"target", "thresholds", "rows": [`RowTrust.to_json`]}."""
+    return {"target": int(target), "thresholds": thresholds(), "rows": [row.to_json() for row in rows]}
+
+
 def report(
     workspace: Workspace,
     names: Iterable[str],
@@ -457,8 +486,11 @@ def report(
     """What `evaluate trust` prints of many targets, int [T]: {"targets", "end", "thresholds", "rankings": {NAME:
     {"seeds", "single", "norm": mean shared images over targets (`mean_with_interval`), "chance", "verdicts": {VERDICT:
     `share_with_interval`}, "changes": of the tests that can tell, in what share of targets most held}}}."""
+    if end not in ("helpful", "harmful"):
+        raise UserError(f"end {end!r} is not known; say helpful or harmful")
     meter, rankings = TrustMeter(workspace), {}
     names = [name for name in dict.fromkeys(names) if not _is_random(name)]
+    names = [name for name in names if end == "helpful" or workspace.ranking(name).signed]
     for at, name in enumerate(names):
         ranked = np.intersect1d(targets, workspace.ranking(name).targets).tolist()
         rows = []

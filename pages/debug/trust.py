@@ -127,10 +127,7 @@ def _shared_table(trust: RowTrust) -> tuple[tuple[str, ...], list[tuple[str, ...
     if trust.norm:
         overlaps["it and a norm-only control"] = trust.norm
     overlaps |= {f"it and {name}": overlap for name, overlap in trust.others.items()}
-    lines = [
-        (name, overlap.text, f"{overlap.chance:.1f} ({overlap.chance_range[0]} to {overlap.chance_range[1]})")
-        for name, overlap in overlaps.items()
-    ]
+    lines = [(name, overlap.text, overlap.chance_text) for name, overlap in overlaps.items()]
     return (f"first {len(trust.ids)}", "shared", "by chance"), lines
 
 
