@@ -13,6 +13,7 @@ tested has a reason in place of a number.
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
+from itertools import combinations
 
 import numpy as np
 
@@ -261,6 +262,7 @@ class TrustMeter:
 
     def __init__(self, workspace: Workspace):
         self.workspace = workspace
+        self._labels, self._n_classes = workspace.train_labels, len(workspace.classes)
         self._firsts: dict[str, firsts.Firsts | None] = {}
         self._sums: dict[str, dict[int, tuple[float, float]]] = {}
 
@@ -316,12 +318,11 @@ class TrustMeter:
     def _count_classes(self, ranking: Ranking, target: int, candidates: str | None) -> np.ndarray:
         """How many candidates each class has, int [classes]."""
         pool = ranking.candidates(target, candidates)
-        return np.bincount(self.workspace.train_labels[pool], minlength=len(self.workspace.classes))
+        return np.bincount(self._labels[pool], minlength=self._n_classes)
 
     def _overlap(self, shared: float, a: np.ndarray, b: np.ndarray, counts: np.ndarray) -> Overlap:
-        labels, n = self.workspace.train_labels, len(counts)
-        drawn = zip(counts, np.bincount(labels[a], minlength=n), np.bincount(labels[b], minlength=n))
-        chance, *ends = shared_by_chance(tuple(tuple(map(int, of_class)) for of_class in drawn))
+        drawn = [counts, *(np.bincount(self._labels[ids], minlength=self._n_classes) for ids in (a, b))]
+        chance, *ends = shared_by_chance(tuple(zip(*(of_class.tolist() for of_class in drawn))))
         return Overlap(float(shared), min(len(a), len(b)), float(chance), tuple(ends))
 
     # -- between seeds
@@ -341,7 +342,8 @@ class TrustMeter:
             unknown["seeds"] = "it is of one model alone" if known else "this target was not kept"
             return None
         each, halves = known
-        shared = [count_shared(a, b) for at, a in enumerate(each) for b in each[at + 1 :]]
+        lists = [{*ids_of_model.tolist()} - {-1} for ids_of_model in each]
+        shared = [len(a & b) for a, b in combinations(lists, 2)]
         return SeedAgreement(
             kept.models,
             kept.half,
@@ -357,15 +359,15 @@ class TrustMeter:
         """class -> its training images, largest norm first; None where no norms are stored."""
         if NORMS not in detectors.names(self.workspace):
             return None
-        norms, labels = detectors.load(self.workspace, NORMS).scores, self.workspace.train_labels
+        norms, labels = detectors.load(self.workspace, NORMS).scores, self._labels
         order = np.argsort(-norms, kind="stable")
-        return {label: order[labels[order] == label] for label in range(len(self.workspace.classes))}
+        return {label: order[labels[order] == label] for label in range(self._n_classes)}
 
     def _norm(self, ranking, target, candidates, ids, counts, unknown) -> Overlap | None:
         if self._by_norm is None or not len(ids):
             unknown["norm"] = f"no norms are stored; python -m attribution detectors build {NORMS} computes them"
             return None
-        labels, pool = self.workspace.train_labels, None
+        labels, pool = self._labels, None
         control: list[int] = []
         for label, n in enumerate(np.bincount(labels[ids], minlength=len(counts)).tolist()):
             of_class = self._by_norm[label]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from attribution import UserError, Workspace
-from attribution.builds import base_models, features, halves, scores
+from attribution.builds import base_models, features, firsts, halves, scores
 from attribution.evaluation import lds_vs_compute
 from attribution.rankings import datamodels
 from attribution.workspace import parts
@@ -68,6 +68,8 @@ def test_base_models_and_trak(bare_ws, monkeypatch):
     )
     assert trak["models"] == 2 and trak["made_for"]["data"] == bare_ws.fingerprint and "alignment" in trak
     assert again.ranking("mine").signed and len(again.ranking("mine").top(0, 60).ids) == 60
+    kept = firsts.load(Workspace.open(again.path), "mine")
+    assert kept.models == 2 and kept.half == 1 and kept.halves.shape == (12, 2) and (kept.halves >= 0).all()
 
 
 def test_nothing_is_stored_of_a_training_that_came_to_nothing(tmp_path, monkeypatch):

@@ -80,7 +80,9 @@ def test_a_change_that_did_not_come_condemns_the_row():
     said = row(seeds(17), changes=[change(-1.9, -0.3), change(-1.8, -0.2, 32), change(-2, -2, 64)])
     assert said.verdict == "do_not_rely" and said.held == (1, 3)
     assert said.short == "do not rely: −1.9 was −0.3"
-    assert "predicted −1.9, measured −0.3 without its top 16, less than predicted (held in 1 of 3 tests)" in said.sentence
+    assert (
+        "predicted −1.9, measured −0.3 without its top 16, less than predicted (held in 1 of 3 tests)" in said.sentence
+    )
 
 
 def test_what_came_true_is_no_accident_of_the_seeds():
