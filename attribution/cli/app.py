@@ -58,6 +58,7 @@ GROUPS = {
             evaluate.evaluate_supports,
             checks.evaluate_agreement,
             checks.evaluate_trust,
+            checks.evaluate_metasmoothness,
             evaluate.evaluate_conditioning,
             checks.evaluate_hubs,
             checks.evaluate_backdoor,

@@ -1,5 +1,5 @@
-"""Commands that check rankings and detectors on their own: evaluate agreement, trust, hubs, algorithms, backdoor,
-sanity, mislabels."""
+"""Commands that check rankings and detectors on their own: evaluate agreement, trust, metasmoothness, hubs, algorithms,
+backdoor, sanity, mislabels."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +11,7 @@ from attribution.cli import (
     Candidates,
     JsonOption,
     Rankings,
+    Recipe,
     WorkspaceOption,
     command_line,
     mean_ci,
@@ -21,6 +22,7 @@ from attribution.cli import (
     with_progress,
 )
 from attribution.cli.evaluate import save_for_pages
+from attribution.errors import UserError
 from attribution.export.numbers import MISSING, estimate, number, percent
 from attribution.files import user_path, write_json
 from attribution.inputs import limits
@@ -308,4 +310,50 @@ def evaluate_mislabels(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
         for name, row in answer["detectors"].items()
     ]
     title = f"{answer['n_planted']} planted errors among {answer['n_train']:,} training images"
+    print_answer(as_json, answer, (title, rows))
+
+
+def evaluate_metasmoothness(
+    shares: Annotated[str, typer.Option(help="Shares of the training images that are left out, with commas.")] = (
+        "0.01,0.05,0.1"
+    ),
+    epochs: Annotated[
+        int, whole_option("--epochs", 1, limits.MAX_MODELS, "The last epochs, which are gone back through.")
+    ] = 3,
+    seeds: Annotated[int, whole_option("--seeds", 1, limits.MAX_MODELS, "Trainings to go back through.")] = 2,
+    draws: Annotated[
+        int, whole_option("--draws", 1, limits.MAX_MODELS, "Random sets left out, of each share and seed.")
+    ] = 2,
+    targets: Annotated[
+        int, whole_option("--targets", 4, limits.MAX_IMAGES, "Validation images, drawn at random.")
+    ] = 60,
+    recipe: Recipe = None,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """How well a recipe's derivative, which Unrolled rests on, predicts trainings without some images. Interrupted, it
+    resumes when run again."""
+    from attribution.evaluation import metasmoothness
+
+    ws = ws.with_model(recipe or ws.model)
+    try:
+        numbers = [float(share) for share in split_names(shares)]
+    except ValueError:
+        raise UserError(f"--shares {shares!r} is no list of numbers; give such as 0.01,0.05") from None
+    answer = with_progress(metasmoothness.compute, ws, numbers, epochs, seeds, draws, targets)
+    options = {"shares": shares, "epochs": epochs, "seeds": seeds, "draws": draws, "targets": targets}
+    save_for_pages(ws, metasmoothness, answer, "metasmoothness", **options)
+    rows = [
+        {
+            "left out": percent(row["share"]),
+            "images": row["dropped"],
+            "margins change by": number(row["spread"], 2),
+            **{f"last {by['epochs']}": estimate(by["spearman"], by["ci"], 2) for by in row["epochs"]},
+        }
+        for row in answer["shares"]
+    ]
+    title = (
+        f"recipe {answer['recipe']}: Spearman of predicted and measured change over {answer['targets']} targets "
+        f"(95 %), by the last epochs gone back through; {len(answer['seeds'])} seeds, {answer['draws']} draws"
+    )
     print_answer(as_json, answer, (title, rows))
