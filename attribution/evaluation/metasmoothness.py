@@ -72,7 +72,7 @@ def compute(
     total, done = len(numbers) * (1 + len(dropped)), 0
     predicted, measured = {}, {}
     for seed in numbers:
-        whole = cached_npz(folder / f"{key}-{seed}.npz", lambda seed=seed: work.scores(seed, folder))
+        whole = cached_npz(folder / f"{key}-{seed}.npz", lambda seed=seed: work.scores(seed, folder, progress))
         done += 1
         progress("metasmoothness: trainings", done, total)
         for (share, draw), ids in dropped.items():
@@ -160,7 +160,7 @@ class _Trainings:
             self._trainer = Trainer(self.workspace, self.workspace.get_recipe(), precision=torch.float32)
         return self._trainer
 
-    def scores(self, seed: int, folder) -> dict[str, np.ndarray]:
+    def scores(self, seed: int, folder, progress: Progress) -> dict[str, np.ndarray]:
         """Of the training of a seed on all images: "scores", what each of the last epochs says, the last one first,
         float32 [epochs, K, n_train]; "margins" of the targets, float32 [K]."""
         import torch
@@ -168,6 +168,10 @@ class _Trainings:
         from attribution.rankings.unrolled import final, reverse, trajectory
 
         plan, weights = self.plan, folder / f"kept-{seed}.npy"
+
+        def on_step(done: int, total: int) -> None:
+            progress(f"metasmoothness, seed {seed}: steps back", done, total)
+
         try:
             kept = trajectory.record(self.trainer, seed, plan.epochs, weights)
             products = torch.bfloat16 if plan.rough else None
@@ -175,9 +179,10 @@ class _Trainings:
             for start in range(0, len(plan.targets), plan.block):
                 block = torch.tensor(plan.targets[start : start + plan.block])
                 gradients = final.margin_gradients(self.trainer, kept.network, block)
-                blocks.append(
-                    reverse.expected_influence(self.trainer, kept, gradients, (plan.windows,), products=products)[0]
+                by_window = reverse.expected_influence(
+                    self.trainer, kept, gradients, (plan.windows,), products=products, progress=on_step
                 )
+                blocks.append(by_window[0])
             return {"scores": np.concatenate(blocks, 1), "margins": self._margins(kept.network)}
         finally:
             weights.unlink(missing_ok=True)

@@ -39,7 +39,7 @@ def test_it_trains_without_the_sets_and_goes_on_where_it_was(ws, monkeypatch):
     said = []
     answer = metasmoothness.compute(ws, **asked, progress=lambda *at: said.append(at))
     assert calls == [(300, 12), (300, 12), (300, 12)], "the first is not trained again"
-    assert said[-1][1:] == (3, 3)
+    assert said[-1][1:] == (3, 3) and said[0] == ("metasmoothness: trainings", 1, 3)
     row = answer["shares"][0]
     assert (answer["targets"], answer["seeds"], row["dropped"]) == (6, [300], 12) and row["spread"] > 0
     assert [by["epochs"] for by in row["epochs"]] == [1, 2] and len(row["epochs"][0]["each"]) == 2
@@ -51,7 +51,7 @@ def test_what_is_predicted_is_minus_the_sum_of_the_scores(ws, monkeypatch):
     """Scores of 1 a target's number and epoch, and margins that fall by just that: perfect with one epoch or two."""
     scores = np.tile(np.arange(1.0, 7)[None, :, None], (2, 1, 60))
     monkeypatch.setattr(
-        metasmoothness._Trainings, "scores", lambda self, seed, folder: {"scores": scores, "margins": np.zeros(6)}
+        metasmoothness._Trainings, "scores", lambda self, seed, *_: {"scores": scores, "margins": np.zeros(6)}
     )
     monkeypatch.setattr(metasmoothness._Trainings, "margins", lambda self, seed, ids: -np.arange(1.0, 7) * len(ids))
     answer = metasmoothness.compute(ws, (0.1,), 2, 1, 1, 6)
