@@ -4,6 +4,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from threading import Thread
 
@@ -13,6 +14,7 @@ from starlette.middleware import Middleware
 from attribution.access.middleware import TokenCheck
 from attribution.access.tokens import read_token, spend_code
 from attribution.files import data_folder
+from attribution.files.libraries import leave_out_grammar
 from attribution.live.pictures import picture_routes
 from attribution.live.routes import live_routes
 from attribution.live.scripts import script_routes
@@ -38,8 +40,12 @@ def _warm_up() -> None:
     from pages.ui import theme  # only now: the server is up before all that pages need is there
 
     theme.warm_up()
+    for file in sorted((Path(__file__).parent / "pages" / "debug").glob("*.py")):
+        if file.stem != "page":  # which is a script, and draws
+            import_module(f"pages.debug.{file.stem}")
 
 
+leave_out_grammar()
 # Streamlit finds this line by its syntax: `streamlit run asgi.py` and `uvicorn asgi:app` both serve it.
 routes = [*live_routes(), *picture_routes(), *script_routes(), *old_link_routes()]
 app = st.App(Path(__file__).with_name("app.py"), routes=routes, middleware=token_check(), lifespan=warmed_up)

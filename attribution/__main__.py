@@ -10,6 +10,7 @@ import typer
 
 from attribution.cli.app import app
 from attribution.errors import UserError
+from attribution.files.libraries import leave_out_grammar
 from attribution.inputs import names
 from attribution.store.database import store_error
 
@@ -33,6 +34,7 @@ def lineup() -> None:
 
 def main() -> None:
     """Runs the command line and turns a UserError into one sentence and exit status 2."""
+    leave_out_grammar()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a "?" for what its encoding lacks, once all the work is done
     try:

@@ -46,6 +46,7 @@ from attribution.rankings import default_rankings
 from attribution.store.results import ResultStore
 from attribution.training import recipes
 from attribution.training.head.recipe import PREFIX
+from attribution.workspace import heads
 from attribution.workspace.fingerprint import image_digest, sampled_fingerprint
 from attribution.workspace.manifest import SCHEMA
 from attribution.workspace.parts import Progress, ranking_origin, scratch_folder, write_file
@@ -459,6 +460,21 @@ def head_step(module, names: Iterable[str], compute: Callable[[Workspace, Progre
     return step
 
 
+def bring_heads(build: DemoBuild) -> None:
+    """The heads as they are fitted here: a first visitor need not wait for that."""
+    for name in HEADS:
+        of_head = build.of_model(name)
+        fitted = of_head.workspace.head(name.removeprefix(PREFIX))
+        file = f"{heads.PART}/{fitted.recipe.hash}"
+        workspace = of_head._without_part(heads.PART)
+        record, weights = (workspace.stored_name(f"{file}{ending}") for ending in (".json", ".npy"))
+        write_json(build.folder / record, fitted.record)
+        write_array(build.folder / weights, fitted.head.weights)
+        workspace.record_part(
+            heads.PART, {**command_provenance("demo build"), "hash": fitted.recipe.hash}, [record, weights]
+        )
+
+
 def study_heads(build: DemoBuild) -> None:
     """The supports of all right validation images under the heads that are studied."""
     for name in STUDIED_HEADS:
@@ -677,6 +693,7 @@ STEPS: dict[str, Step] = {
     "sanity": measurement_step(
         sanity_checks, lambda workspace, progress: sanity_checks.compute(workspace, progress=progress), True
     ),
+    "heads": bring_heads,
     "head-study": study_heads,
     # LDS of all rankings under each head, whose halves are refitted
     "head-lds": head_step(

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import kendalltau
+import scipy
 from threadpoolctl import threadpool_limits
 
 from attribution.builds.halves import load_held_out_halves
@@ -238,7 +238,7 @@ def relate_lds_to_supports(
     row |= {
         "spearman": float(spearman_correlation(values, small)),
         "ci": _correlation_interval(values, small, resamples),
-        "kendall": float(kendalltau(values, small).statistic),
+        "kendall": float(scipy.stats.kendalltau(values, small).statistic),
         "p": _permutation_p_value(values, small, target_classes, resamples),
     }
     if base_margins is not None and np.ptp(margin := base_margins[list(pairs)]) > 0:
@@ -256,7 +256,7 @@ def correlate_rankings(rows: dict[str, dict]) -> dict:
     values, auc = (np.array([row[name] for row in rows.values()]) for name in ("lds", "auc"))
     if len(rows) < MIN_TARGETS or np.ptp(values) == 0 or np.ptp(auc) == 0:
         return {"kendall": None, "p": None, "n": len(rows)}
-    tau = kendalltau(values, auc)
+    tau = scipy.stats.kendalltau(values, auc)
     return {"kendall": float(tau.statistic), "p": float(tau.pvalue), "n": len(rows)}
 
 
@@ -271,7 +271,7 @@ def correlate_within_targets(pairs: dict[str, dict], k_max: int, resamples: int 
         values = [pairs[name][target][0] for name in names]
         small = smallness([pairs[name][target][1] for name in names], k_max)
         if np.ptp(small) > 0 and np.ptp(values) > 0:
-            taus.append(float(kendalltau(values, small).statistic))
+            taus.append(float(scipy.stats.kendalltau(values, small).statistic))
     ci = bootstrap_interval(taus, resamples=resamples) if taus else None
     return {
         "kendall": float(np.mean(taus)) if taus else None,

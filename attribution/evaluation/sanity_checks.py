@@ -14,7 +14,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 
 import numpy as np
-from scipy.stats import spearmanr
+import scipy
 from threadpoolctl import threadpool_limits
 
 from attribution.builds.halves import load_held_out_halves
@@ -217,7 +217,7 @@ def compare_scores(pairs) -> dict:
     """{"jaccard" of the top K, "spearman" of all scores: `mean_with_interval`} over pairs of score rows [n_train]."""
     return {
         "jaccard": mean_with_interval(np.array([jaccard(top_k(a, K), top_k(b, K)) for a, b in pairs])),
-        "spearman": mean_with_interval(np.array([spearmanr(a, b).statistic for a, b in pairs])),
+        "spearman": mean_with_interval(np.array([scipy.stats.spearmanr(a, b).statistic for a, b in pairs])),
     }
 
 

@@ -86,3 +86,10 @@ def _source() -> str:
         return recorded.get("url", "")
     revision = control.get("requested_revision") or control.get("commit_id", "")
     return f"{control['vcs']}+{recorded['url']}" + (f"@{revision}" if revision else "")
+
+
+def leave_out_grammar() -> None:
+    """Has jsonschema do without the grammar of web addresses, which it takes a second to compile where it finds it, as
+    beside Jupyter: Lineup checks no addresses. For programs of Lineup's own, before anything is read: a process that
+    merely imports Lineup is another's."""
+    sys.modules.setdefault("rfc3987_syntax", None)  # pyright: ignore[reportArgumentType] - None: not to be imported

@@ -19,7 +19,7 @@ from itertools import combinations, islice
 from types import ModuleType
 
 import numpy as np
-from scipy.stats import rankdata
+import scipy
 
 from attribution.errors import UserError
 
@@ -209,7 +209,7 @@ def _predictions(masks, scores, targets):
 
 def _rank_correlation(x, y):
     """Spearman's correlation of each column of x and y [M, T]: float64 [T], 0 where either is constant."""
-    x, y = (rankdata(side, axis=0) - (len(side) + 1) / 2 for side in (x, y))
+    x, y = (scipy.stats.rankdata(side, axis=0) - (len(side) + 1) / 2 for side in (x, y))
     return _safe_ratio((x * y).sum(0), (x * x).sum(0) * (y * y).sum(0))
 
 

@@ -4,7 +4,7 @@ from functools import lru_cache
 from math import comb
 
 import numpy as np
-from scipy.stats import rankdata
+import scipy
 
 #: persistence of rank-biased overlap: on average it reads 1 / (1 - p) = 10 ranks (Webber et al., 2010)
 RBO_PERSISTENCE = 0.9
@@ -57,7 +57,7 @@ def spearman_over_union(a: np.ndarray, b: np.ndarray, ranks_a: np.ndarray, ranks
     -1.0
     """
     union = np.union1d(a, b)
-    x, y = rankdata(ranks_a[union]), rankdata(ranks_b[union])
+    x, y = scipy.stats.rankdata(ranks_a[union]), scipy.stats.rankdata(ranks_b[union])
     if np.ptp(x) == 0 or np.ptp(y) == 0:
         return float("nan")
     return float(np.corrcoef(x, y)[0, 1])

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+import scipy  # which loads `scipy.stats`, half a second, where it is first used
 from threadpoolctl import threadpool_limits
 
 MEAN_RESAMPLES = 1000
@@ -25,7 +25,7 @@ def mean_with_interval(values: np.ndarray, resamples: int = MEAN_RESAMPLES) -> d
         return {"mean": None, "ci": None, "n": 0}
     ci = None
     if len(counted) > 1 and np.ptp(counted) > 0:
-        interval = stats.bootstrap(
+        interval = scipy.stats.bootstrap(
             (counted,),
             np.mean,
             n_resamples=resamples,
@@ -63,7 +63,7 @@ def share_with_interval(count: int, n: int) -> dict:
     """
     if not n:
         return {"share": None, "ci": None, "count": 0, "n": 0}
-    interval = stats.binomtest(count, n).proportion_ci(method="wilson")
+    interval = scipy.stats.binomtest(count, n).proportion_ci(method="wilson")
     return {"share": count / n, "ci": [float(interval.low), float(interval.high)], "count": count, "n": n}
 
 
@@ -79,7 +79,7 @@ def mean_with_t_interval(values: Sequence[float] | np.ndarray) -> dict:
     values = [float(value) for value in values]
     mean, ci = float(np.mean(values)), None
     if len(values) > 1:
-        half = float(stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
+        half = float(scipy.stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
         ci = [mean - half, mean + half]
     return {"values": values, "mean": mean, "ci": ci}
 
@@ -163,7 +163,7 @@ def spearman_correlation(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.nda
     >>> float(spearman_correlation([1, 2, 3], [10, 20, 15]))
     0.5
     """
-    x, y = (stats.rankdata(side, axis=axis) for side in (x, y))
+    x, y = (scipy.stats.rankdata(side, axis=axis) for side in (x, y))
     x, y = (side - side.mean(axis=axis, keepdims=True) for side in (x, y))
     both = np.sqrt((x * x).sum(axis) * (y * y).sum(axis))
     return np.divide((x * y).sum(axis), both, out=np.full(np.shape(both), np.nan), where=both > 0)

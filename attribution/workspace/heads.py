@@ -1,11 +1,12 @@
 """The heads of a workspace: linear classifiers on its feature sets, fitted when first asked for and kept.
 
 What takes seconds, the choice of the penalty and the weights of the first fit, is kept in the data folder by the head's
-hash.
+hash. A workspace may bring it as a part, so that its first visitor does not wait for it.
 """
 
 import hashlib
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +20,12 @@ from attribution.files import data_folder, read_array, read_json, write_array, w
 from attribution.training.head import Head
 from attribution.training.head.recipe import PREFIX, HeadRecipe, HeadTrainer, head_recipe
 from attribution.training.probabilities import probabilities_of
+from attribution.workspace.manifest import MODEL_FOLDER
 
 if TYPE_CHECKING:
     from attribution.workspace.workspace import Workspace
+
+PART = "head"  # of a head's own: what a workspace brings of its fit
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,17 @@ class FittedHead:
     probabilities: np.ndarray
     accuracy: float
     seconds: float
+
+    @property
+    def record(self) -> dict:
+        """What `measured` says of it, for JSON."""
+        chosen = {str(tried): share for tried, share in self.head.choice.accuracies.items()}
+        return {
+            "penalty": self.head.penalty,
+            "accuracies": chosen,
+            "accuracy": self.accuracy,
+            "seconds": self.seconds,
+        }
 
 
 def names(workspace: "Workspace") -> list[str]:
@@ -63,23 +78,24 @@ def fit(workspace: "Workspace", name: str) -> FittedHead:
     seconds = time.perf_counter() - start
     logits = head.logits(head.weights, val)
     accuracy = float((logits.argmax(1) == workspace.val_labels).mean())
+    fitted = FittedHead(recipe, head, probabilities_of(logits), accuracy, seconds)
     if known is None:
-        chosen = {str(tried): share for tried, share in head.choice.accuracies.items()}
-        found = {"penalty": head.penalty, "accuracies": chosen, "accuracy": accuracy, "seconds": seconds}
         with suppress(OSError):  # a full disk: it is chosen again next time
-            write_array(_weights_file(workspace, recipe), head.weights)
-            write_json(_file(workspace, recipe), found)
-    return FittedHead(recipe, head, probabilities_of(logits), accuracy, seconds)
+            write_array(_own_folder(workspace) / f"{recipe.hash}.npy", head.weights)
+            write_json(_own_folder(workspace) / f"{recipe.hash}.json", fitted.record)
+    return fitted
 
 
 def measured(workspace: "Workspace", name: str) -> dict | None:
     """{"penalty", "accuracies" (of the penalties tried), "accuracy" (on the validation images), "seconds"} of a head
     that was fitted before; else None."""
-    try:
-        found = read_json(_file(workspace, find_recipe(workspace, name)))
-        return {**found, **{key: float(found[key]) for key in ("penalty", "accuracy", "seconds")}}
-    except (OSError, UserError, KeyError, TypeError, ValueError):
-        return None
+    with suppress(UserError):
+        recipe = find_recipe(workspace, name)
+        for file in _kept_files(workspace, recipe, ".json"):
+            with suppress(OSError, UserError, KeyError, TypeError, ValueError):
+                found = read_json(file)
+                return {**found, **{key: float(found[key]) for key in ("penalty", "accuracy", "seconds")}}
+    return None
 
 
 def make_trainer(workspace: "Workspace", name: str) -> HeadTrainer:
@@ -89,25 +105,29 @@ def make_trainer(workspace: "Workspace", name: str) -> HeadTrainer:
     return HeadTrainer(fitted.recipe, fitted.head, features.train, features.val, workspace.val_labels)
 
 
-def _file(workspace: "Workspace", recipe: HeadRecipe) -> Path:
-    return data_folder() / workspace.fingerprint[:16] / "heads" / f"{recipe.hash}.json"
+def _own_folder(workspace: "Workspace") -> Path:
+    """Where fits are kept that were made here."""
+    return data_folder() / workspace.fingerprint[:16] / "heads"
 
 
-def _weights_file(workspace: "Workspace", recipe: HeadRecipe) -> Path:
-    return _file(workspace, recipe).with_suffix(".npy")
+def _kept_files(workspace: "Workspace", recipe: HeadRecipe, ending: str) -> Iterator[Path]:
+    """Where the record of an earlier fit (".json") or its weights (".npy") may be: made here, or brought along."""
+    for folder in (_own_folder(workspace), workspace.path / MODEL_FOLDER / recipe.name / PART):
+        yield folder / f"{recipe.hash}{ending}"
 
 
 def _kept_weights(workspace: "Workspace", recipe: HeadRecipe) -> np.ndarray | None:
     """The weights of an earlier fit, to begin with; None where there are none that could be."""
-    with suppress(OSError, UserError, ValueError):
-        weights = np.asarray(read_array(_weights_file(workspace, recipe)))
-        width = workspace.feature(recipe.features).train.shape[1] + 1
-        if (
-            weights.dtype == np.float64
-            and weights.shape == (width, len(workspace.classes))
-            and np.isfinite(weights).all()
-        ):
-            return weights
+    width = workspace.feature(recipe.features).train.shape[1] + 1
+    for file in _kept_files(workspace, recipe, ".npy"):
+        with suppress(OSError, UserError, ValueError):
+            weights = np.asarray(read_array(file))
+            if (
+                weights.dtype == np.float64
+                and weights.shape == (width, len(workspace.classes))
+                and np.isfinite(weights).all()
+            ):
+                return weights
     return None
 
 

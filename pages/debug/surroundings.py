@@ -1,14 +1,10 @@
 """What surrounds the part of the page that is about the target: that part is drawn alone, again and again, for as long
 as nothing else changed; a click that changes more has the whole page drawn."""
 
-import time
-
 import streamlit as st
 
 from pages.ui import state, theme
 
-#: seconds after which a click draws the whole page: its header says what others did, such as a job of the command line
-MOST_SECONDS = 60
 #: of the address, what the part about the target has widgets for
 OWN = (
     state.TARGET,
@@ -43,7 +39,6 @@ class Surroundings:
     """The rest of the page as it was drawn last."""
 
     def __init__(self):
-        self.at = time.monotonic()
         self.note()
 
     def note(self) -> None:
@@ -53,8 +48,7 @@ class Surroundings:
 
     def changed(self) -> bool:
         """Whether the whole page has to be drawn."""
-        is_old = time.monotonic() - self.at > MOST_SECONDS
-        return is_old or theme.changed_on_disk() or self._now() != self.drawn
+        return theme.changed_on_disk() or self._now() != self.drawn
 
     def _now(self) -> tuple:
         params = {name: st.query_params.get_all(name) for name in st.query_params if name not in OWN}

@@ -55,6 +55,23 @@ def test_what_takes_seconds_is_kept(ws, monkeypatch):
     assert heads.measured(ws, "head-moco") is None
 
 
+def test_a_workspace_may_bring_the_fit(monkeypatch):
+    """The demo's first visitor waits for no choice of a penalty, and gets the same head."""
+    from attribution.training.head.head import Head
+
+    chosen = Workspace.open()
+    monkeypatch.setattr(heads, "MODEL_FOLDER", "none of these/")
+    computed = heads.fit(chosen, "head-moco")
+    monkeypatch.undo()
+    monkeypatch.setenv("LINEUP_DATA", str(data_folder() / "another"))
+    monkeypatch.setattr(Head, "choose_penalty", lambda head: 1 / 0)
+    brought = heads.fit(Workspace.open(), "head-moco")
+    assert brought.head.penalty == computed.head.penalty
+    assert np.allclose(brought.head.weights, computed.head.weights, atol=1e-6)
+    assert heads.measured(Workspace.open(), "head-moco")["accuracies"] == computed.record["accuracies"]
+    assert not list((data_folder() / Workspace.open().fingerprint[:16]).glob("heads/*")), "it is brought, not made here"
+
+
 def test_a_trainer_refits_it(ws):
     trainer = heads.make_trainer(ws, "head-moco")
     outcome = trainer.run(remove([0, 1]))
