@@ -37,7 +37,8 @@ def draw(ws: Workspace) -> None:
         f"Recipe {answer['recipe']} {answer['recipe_hash']}; {write.counted(answer['targets'], 'target')}, "
         f"{write.counted(len(answer['seeds']), 'seed')}, {write.counted(answer['draws'], 'set')} left out of each "
         f"share; 95 % over targets. Trained in {answer['precision']}. A mean over several seeds, as rankings are, "
-        f"predicts a mean over seeds better than this. {tab_frame.provenance(ws.manifest['parts'][metasmoothness.PART])}."
+        "predicts a mean over seeds better than this. "
+        f"{tab_frame.provenance(ws.manifest['parts'][metasmoothness.PART])}."
     )
     tab_frame.download_line(ws, {"metasmoothness.csv": ("Table as CSV", to_csv(answer))}, [MEASURE], "metasmoothness")
 

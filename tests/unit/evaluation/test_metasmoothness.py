@@ -6,6 +6,7 @@ import pytest
 pytest.importorskip("torch")
 
 from attribution import UserError, Workspace  # noqa: E402
+from attribution.builds.seed_trainings import SeedTrainings  # noqa: E402
 from attribution.evaluation import metasmoothness  # noqa: E402
 from attribution.evaluation.metasmoothness import correlate  # noqa: E402
 
@@ -25,7 +26,7 @@ def test_sets_are_drawn_alike_under_every_seed():
 
 def test_it_trains_without_the_sets_and_goes_on_where_it_was(ws, monkeypatch):
     asked = {"shares": (0.2,), "epochs": 2, "seeds": 1, "draws": 2, "targets": 6}
-    once, calls = metasmoothness._Trainings.margins, []
+    once, calls = SeedTrainings.margins, []
 
     def stopped(self, seed, without):
         calls.append((seed, len(without)))
@@ -33,7 +34,7 @@ def test_it_trains_without_the_sets_and_goes_on_where_it_was(ws, monkeypatch):
             raise KeyboardInterrupt
         return once(self, seed, without)
 
-    monkeypatch.setattr(metasmoothness._Trainings, "margins", stopped)
+    monkeypatch.setattr(SeedTrainings, "margins", stopped)
     with pytest.raises(KeyboardInterrupt):
         metasmoothness.compute(ws, **asked)
     said = []
@@ -43,17 +44,15 @@ def test_it_trains_without_the_sets_and_goes_on_where_it_was(ws, monkeypatch):
     row = answer["shares"][0]
     assert (answer["targets"], answer["seeds"], row["dropped"]) == (6, [300], 12) and row["spread"] > 0
     assert [by["epochs"] for by in row["epochs"]] == [1, 2] and len(row["epochs"][0]["each"]) == 2
-    monkeypatch.setattr(metasmoothness._Trainings, "margins", lambda *a: pytest.fail("trained again"))
+    monkeypatch.setattr(SeedTrainings, "margins", lambda *a: pytest.fail("trained again"))
     assert metasmoothness.compute(ws, **asked) == answer
 
 
 def test_what_is_predicted_is_minus_the_sum_of_the_scores(ws, monkeypatch):
     """Scores of 1 a target's number and epoch, and margins that fall by just that: perfect with one epoch or two."""
     scores = np.tile(np.arange(1.0, 7)[None, :, None], (2, 1, 60))
-    monkeypatch.setattr(
-        metasmoothness._Trainings, "scores", lambda self, seed, *_: {"scores": scores, "margins": np.zeros(6)}
-    )
-    monkeypatch.setattr(metasmoothness._Trainings, "margins", lambda self, seed, ids: -np.arange(1.0, 7) * len(ids))
+    monkeypatch.setattr(SeedTrainings, "scores", lambda self, seed, *_: {"scores": scores, "margins": np.zeros(6)})
+    monkeypatch.setattr(SeedTrainings, "margins", lambda self, seed, ids: -np.arange(1.0, 7) * len(ids))
     answer = metasmoothness.compute(ws, (0.1,), 2, 1, 1, 6)
     assert [by["spearman"] for by in answer["shares"][0]["epochs"]] == pytest.approx([1, 1])
 
