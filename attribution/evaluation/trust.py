@@ -23,6 +23,7 @@ from attribution.builds.firsts import FIRST, count_shared
 from attribution.errors import UserError
 from attribution.evaluation import calibration
 from attribution.evaluation.calibration import Removals
+from attribution.explore.lineup import LineupRow
 from attribution.metrics.rank_agreement import shared_by_chance
 from attribution.metrics.statistics import mean_with_interval, share_with_interval
 from attribution.rankings.base import Ranking
@@ -471,6 +472,14 @@ def rows_of_target(
     ]
     removals = removals_of_target(workspace, store, target) if workspace.has_base else None
     return TrustMeter(workspace).rows(target, asked, removals)
+
+
+def of_lineup(meter: TrustMeter, target: int, rows: Iterable[LineupRow], removals: Removals | None = None) -> dict:
+    """Row id -> `RowTrust` of a lineup's rows, but for controls and empty rows. removals: as of `TrustMeter.row`."""
+    shown = [row for row in rows if not row.undefined and not row.is_control]
+    asked = [(row.ranking, row.end, row.candidates) for row in shown]
+    known = {row: line.ids for row, line in zip(asked, shown) if len(line.ids) >= FIRST}
+    return dict(zip([row.id for row in shown], meter.rows(target, asked, removals, known)))
 
 
 def target_report(target: int, rows: list[RowTrust]) -> dict:

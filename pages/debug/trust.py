@@ -3,9 +3,8 @@
 import streamlit as st
 
 from attribution import UserError, Workspace
-from attribution.builds.firsts import FIRST
 from attribution.evaluation import calibration
-from attribution.evaluation.trust import Overlap, RowTrust, TrustMeter, removals_of_target, signed
+from attribution.evaluation.trust import Overlap, RowTrust, TrustMeter, of_lineup, removals_of_target, signed
 from attribution.experiments.retrain import RetrainSpec
 from attribution.explore.lineup import LineupRow
 from attribution.store.results import ResultStore
@@ -37,23 +36,21 @@ def marks(ws: Workspace, target: int, rows: list[LineupRow]) -> dict[str, dict]:
 def of_rows(ws: Workspace, target: int, rows: list[LineupRow]) -> dict[str, RowTrust]:
     """Row id -> how far the row can be trusted, without controls and empty rows. Raises UserError where what is stored
     for that cannot be read."""
-    shown = [row for row in rows if not row.undefined and not row.is_control]
     key = theme.cache_key(ws)
-    versions = [ws.ranking(row.ranking).version for row in shown]  # of own code, too
+    versions = [ws.ranking(row.ranking).version for row in rows]  # of own code, too
     state = retraining.store_state(ws) if ws.has_base else []
-    removals_key = str(state) if target in _retrained_targets(ws, key, state) else ""
-    asked = [(row.ranking, row.end, row.candidates) for row in shown]
-    known = {row: line.ids for row, line in zip(asked, shown) if len(line.ids) >= FIRST}
-    return dict(zip([row.id for row in shown], _of_rows(ws, f"{key} {versions}", target, asked, removals_key, known)))
+    retrained = str(state) if target in _retrained_targets(ws, key, state) else ""
+    asked = [(row.id, row.candidates, len(row.ids)) for row in rows]
+    return _of_rows(ws, f"{key} {versions}", target, asked, retrained, rows)
 
 
 @st.cache_resource(max_entries=500, show_spinner=False)
-def _of_rows(_ws, cache_key: str, target: int, asked: list, removals_key: str, _known: dict) -> list[RowTrust]:
-    meter, removals = _meter(_ws, theme.cache_key(_ws)), None
-    if removals_key:
+def _of_rows(_ws, cache_key: str, target: int, asked: list, retrained: str, _rows: list) -> dict[str, RowTrust]:
+    removals = None
+    if retrained:
         with ResultStore.for_workspace(_ws) as store:
             removals = removals_of_target(_ws, store, target)
-    return meter.rows(target, asked, removals, _known)
+    return of_lineup(_meter(_ws, theme.cache_key(_ws)), target, _rows, removals)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
