@@ -109,7 +109,7 @@ class Change:
 
     removed    the ranking whose top k it was; "random" or "chosen" else
     seeds      models trained
-    predicted  in units of margin, on the scale that fits other targets best
+    predicted  in units of margin, on the scale that fits the same kind of sets of other targets best
     measured   the same; error is its standard error
     outcome    "held"; "less", where the images do less than half of what was predicted, or the opposite; "more", where
                they do more than twice that; "too small", where neither is STANDARD_ERRORS from 0
@@ -131,10 +131,14 @@ class Change:
 
 @dataclass(frozen=True)
 class RowTrust:
-    """What is known of one row. ids: its first images; unknown: what was not tested ("seeds", "norm", "change") -> why,
-    in words; others: ranking -> overlap with its first images; changes: the removals that were tested, those of this
-    ranking's own top k where there are any; shown: the one of them nearest to FIRST images. Each is None or empty where
-    it is not known."""
+    """What is known of one row; each is None or empty where it is not known.
+
+    ids      its first images, int64 [n]
+    others   ranking -> overlap with its first images
+    changes  the removals that were tested: of this ranking's own top k where there are any and they have a scale, else
+             of other rankings' top k
+    unknown  what was not tested ("seeds", "norm", "change") -> why, in words
+    """
 
     target: int
     ranking: str
@@ -265,7 +269,7 @@ class TrustMeter:
         self.workspace = workspace
         self._labels, self._n_classes = workspace.train_labels, len(workspace.classes)
         self._firsts: dict[str, firsts.Firsts | None] = {}
-        self._sums: dict[str, dict[int, tuple[float, float]]] = {}
+        self._sums: dict[tuple[str, str], dict[int, tuple[float, float]]] = {}
 
     def row(
         self,
@@ -387,18 +391,21 @@ class TrustMeter:
         except UserError:  # said on Compare, where it is shown
             return None
 
-    def _scale_sums(self, ranking: str) -> dict[int, tuple[float, float]]:
-        """target -> sums of predicted times measured, and of predicted squared, over the ranking's own sets."""
-        if ranking in self._sums:
-            return self._sums[ranking]
-        removals, sums = self._removals, self._sums.setdefault(ranking, {})
+    def _scale(self, ranking: str, origin: str, target: int) -> float | None:
+        """Measured change for each unit that a ranking predicts, by least squares through the origin on the sets of an
+        origin (`calibration.ORIGINS`) that were removed for the other targets; None where these are too few."""
+        removals = self._removals
         if removals is None or ranking not in removals.names:
-            return sums
-        x = removals.predicted[removals.names.index(ranking)]
-        for at in np.flatnonzero(calibration.rows_of_origin(removals, ranking, "own")):
-            xy, xx = sums.get(int(removals.target[at]), (0.0, 0.0))
-            sums[int(removals.target[at])] = (xy + x[at] * removals.measured[at], xx + x[at] ** 2)
-        return sums
+            return None
+        if (ranking, origin) not in self._sums:
+            x, sums = removals.predicted[removals.names.index(ranking)], {}
+            for at in np.flatnonzero(calibration.rows_of_origin(removals, ranking, origin)):
+                xy, xx = sums.get(int(removals.target[at]), (0.0, 0.0))
+                sums[int(removals.target[at])] = (xy + x[at] * removals.measured[at], xx + x[at] ** 2)
+            self._sums[ranking, origin] = sums
+        others = [pair for of, pair in self._sums[ranking, origin].items() if of != target]
+        squares = sum(xx for _, xx in others)
+        return sum(xy for xy, _ in others) / squares if len(others) >= MIN_SCALE_TARGETS and squares else None
 
     def _changes(self, ranking, target, removals, unknown) -> tuple[Change, ...]:
         if not ranking.signed or ranking.live:
@@ -409,23 +416,25 @@ class TrustMeter:
                 "no removal is measured against it; python -m attribution evaluate calibration does that"
             )
             return ()
-        sums = {of: pair for of, pair in self._scale_sums(ranking.name).items() if of != target}
-        squares = sum(xx for _, xx in sums.values())
-        if len(sums) < MIN_SCALE_TARGETS or not squares:
-            unknown["change"] = "its scores have no scale yet: too few other targets were tested"
-            return ()
-        scale = sum(xy for xy, _ in sums.values()) / squares
-        base, predicted = self.workspace.base, removals.predicted[removals.names.index(ranking.name)]
-        changes: list[Change] = []
-        for at in np.flatnonzero((removals.target == target) & ~np.isnan(predicted)).tolist():
-            seeds = int(removals.seeds[at])
-            error = base.noise * np.sqrt(1 / seeds + 1 / (seeds if removals.paired[at] else base.n_models))
-            change = scale * float(predicted[at]), float(removals.measured[at]), float(error)
-            source = removals.sources[removals.source[at]]
-            changes.append(Change(source, int(removals.k[at]), seeds, *change, judge_change(*change)))
-        if not changes:
-            unknown["change"] = "nothing was removed for this target yet"
-        return tuple([change for change in changes if change.removed == ranking.name] or changes)
+        of_target = removals.target == target
+        unknown["change"] = "nothing was removed for this target yet"
+        for origin in ("own", "others"):
+            chosen = np.flatnonzero(of_target & calibration.rows_of_origin(removals, ranking.name, origin))
+            scale = self._scale(ranking.name, origin, target)
+            if len(chosen) and scale is not None:
+                del unknown["change"]
+                return tuple(self._change(removals, ranking.name, at, scale) for at in chosen.tolist())
+            if len(chosen):
+                unknown["change"] = "its scores have no scale yet: too few other targets were tested"
+        return ()
+
+    def _change(self, removals: Removals, ranking: str, at: int, scale: float) -> Change:
+        base, seeds = self.workspace.base, int(removals.seeds[at])
+        error = base.noise * np.sqrt(1 / seeds + 1 / (seeds if removals.paired[at] else base.n_models))
+        predicted = scale * float(removals.predicted[removals.names.index(ranking), at])
+        numbers = predicted, float(removals.measured[at]), float(error)
+        source = removals.sources[removals.source[at]]
+        return Change(source, int(removals.k[at]), seeds, *numbers, judge_change(*numbers))
 
 
 def judge_change(predicted: float, measured: float, error: float) -> str:

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from attribution import UserError, Workspace
+from attribution.builds.firsts import FIRST
 from attribution.evaluation import calibration
 from attribution.evaluation.trust import Overlap, RowTrust, TrustMeter, of_lineup, removals_of_target, signed
 from attribution.experiments.retrain import RetrainSpec
@@ -12,6 +13,7 @@ from pages.debug import retraining
 from pages.ui import cli_command, theme
 from pages.ui import format as write
 
+MOST_CHANGES = 10  # tested removals that are listed, those nearest to the images compared
 OUTCOMES = {
     "held": "held",
     "less": "less than half",
@@ -129,6 +131,7 @@ def _shared_table(trust: RowTrust) -> tuple[tuple[str, ...], list[tuple[str, ...
 
 
 def _change_table(trust: RowTrust) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    nearest = sorted(trust.changes, key=lambda change: abs(change.k - FIRST))
     lines = [
         (
             f"top {change.k}" if change.removed == trust.ranking else f"{change.k}, {change.removed}",
@@ -137,6 +140,6 @@ def _change_table(trust: RowTrust) -> tuple[tuple[str, ...], list[tuple[str, ...
             str(change.seeds),
             OUTCOMES[change.outcome],
         )
-        for change in sorted(trust.changes, key=lambda change: change.k)
+        for change in sorted(nearest[:MOST_CHANGES], key=lambda change: change.k)
     ]
     return ("margin without", "predicted", "measured", "seeds", ""), lines

@@ -89,6 +89,7 @@ def test_what_came_true_is_no_accident_of_the_seeds():
     said = row(seeds(4), overlap(2), [change(-1.9, -2.1)])
     assert said.verdict == "partly" and said.short == "4 of 20 between seeds"
     assert row(seeds(4), changes=[change(-1, -3)]).verdict == "do_not_rely"
+    assert row(seeds(4), changes=[change(-1, -1, removed="esvm-moco")]).verdict == "do_not_rely", "of other images"
 
 
 def test_more_than_predicted_only_spoils_stable():
@@ -182,11 +183,11 @@ def test_missing_pieces_have_a_reason(ws):
         TrustMeter(ws).row(0, "l2-moco", "harmful")
 
 
-def removals_of(targets, predicted, measured):
+def removals_of(targets, predicted, measured, source=0):
     n = len(targets)
     count = np.full(n, 5)
     return Removals(
-        ("trak-10",), ("trak-10", "random"), np.array(targets), np.full(n, 16), np.zeros(n, int), count,
+        ("trak-10",), ("trak-10", "random", "esvm-moco"), np.array(targets), np.full(n, 16), np.full(n, source), count,
         np.ones(n, bool), np.array(measured), np.array([predicted]),
     )  # fmt: skip
 
@@ -202,6 +203,14 @@ def test_the_scale_is_that_of_other_targets(ws, monkeypatch):
         -2, -0.2, error
     )
     assert TrustMeter(ws).row(7, "trak-10").unknown["change"] == "nothing was removed for this target yet"
+
+
+def test_sets_of_other_rankings_stand_in_and_random_ones_do_not(ws, monkeypatch):
+    numbers = [0, 3, 4, 5, 6], [-1.0] * 5, [-0.2, -2.0, -2.0, -2.0, -2.0]
+    for source, changes in ((2, [(-2.0, "esvm-moco")]), (1, [])):
+        monkeypatch.setattr(calibration, "load", lambda ws, of_all, source=source: removals_of(*numbers, source))
+        said = TrustMeter(ws).row(0, "trak-10")
+        assert [(made.predicted, made.removed) for made in said.changes] == changes
 
 
 def test_few_other_targets_give_no_scale(ws, monkeypatch):
