@@ -153,9 +153,15 @@ class RowTrust:
 
     @property
     def shown(self) -> Change | None:
-        """The tested removal nearest to FIRST images."""
+        """The tested removal nearest to FIRST images, of those with the outcome that most have."""
         told = [change for change in self.changes if change.outcome != "too small"]
-        return min(told, key=lambda change: (abs(change.k - FIRST), change.k), default=None)
+        outcomes = [change.outcome for change in told]
+        usual = max(outcomes, key=outcomes.count, default="")
+        return min(
+            (change for change in told if change.outcome == usual),
+            key=lambda change: (abs(change.k - FIRST), -change.seeds, change.k),
+            default=None,
+        )
 
     @property
     def held(self) -> tuple[int, int]:
@@ -182,9 +188,9 @@ class RowTrust:
         if self.norm and self.norm.share >= NORM_SHARE and self.norm.is_above_chance:
             faults["norm"] = f"its first {self.norm.of} are those of a norm-only control ({self.norm.text})"
         held, told = self.held
-        if self.is_the_seeds_doing and not (
-            told and 2 * held >= told
-        ):  # what came true is no accident, whoever is named
+        # of its own images: what came true is no accident, whoever is named
+        came_true = bool(told) and 2 * held >= told and self.shown.removed == self.ranking
+        if self.is_the_seeds_doing and not came_true:
             faults["seeds"] = f"only {self.seeds.text}"
         if 2 * [change.outcome for change in self.changes].count("less") > told:
             faults["change"] = self.change_text
