@@ -37,6 +37,7 @@ class Firsts:
              mean over `splits` ways to cut them; NaN for one model alone
     half     how many models such a half has
     splits   in how many ways they were cut
+    fits     whether the "models" are two fits of one regression, each on half of what the ranking was fitted on
     """
 
     ranking: str
@@ -45,6 +46,7 @@ class Firsts:
     halves: np.ndarray
     half: int
     splits: int
+    fits: bool = False
 
     @property
     def models(self) -> int:
@@ -61,12 +63,14 @@ class Firsts:
         return self.ids[:, at, side], float(self.halves[at, side])
 
 
-def first_ids(scores: np.ndarray) -> np.ndarray:
+def first_ids(scores: np.ndarray, zero_is_none: bool = False) -> np.ndarray:
     """The first FIRST training images by scores, float [n_train]: int64 [2, FIRST], helpful and harmful end, best
-    first; -1 after the last where there are fewer."""
+    first; -1 after the last where there are fewer. zero_is_none: images whose score is 0, or of the other sign, have no
+    place."""
     ids = np.full((2, FIRST), -1)
     for side, sign in enumerate((1, -1)):
         order = top_k(sign * scores, FIRST)
+        order = order[sign * scores[order] > 0] if zero_is_none else order
         ids[side, : len(order)] = order
     return ids
 
@@ -99,9 +103,10 @@ def compute(
     targets: np.ndarray,
     readers: Sequence[ScoreReader],
     progress: Progress = lambda *at: None,
+    fits: bool = False,
 ) -> Firsts:
     """The first images of a ranking that is the mean over models, of each of which `readers` reads the scores. targets:
-    int [T], ascending. progress(text, done, total)."""
+    int [T], ascending. fits: as of `Firsts`; a weight of 0 has no place then. progress(text, done, total)."""
     models, splits = len(readers), split_models(len(readers))
     ids = np.full((models, len(targets), 2, FIRST), -1, np.min_scalar_type(-n_train))
     halves = np.full((len(targets), 2), np.nan, np.float32)
@@ -111,12 +116,12 @@ def compute(
         block = np.stack([read(start, stop) for read in readers])
         for at in range(start, stop):
             scores = block[:, at - start]
-            ids[:, at] = [first_ids(row) for row in scores]
+            ids[:, at] = [first_ids(row, fits) for row in scores]
             if splits:
-                pairs = [[first_ids(scores[list(half)].mean(0)) for half in split] for split in splits]
+                pairs = [[first_ids(scores[list(half)].mean(0), fits) for half in split] for split in splits]
                 halves[at] = np.mean([[count_shared(a[end], b[end]) for end in (0, 1)] for a, b in pairs], axis=0)
         progress(f"{ranking}: first images of each model", stop, len(targets))
-    return Firsts(ranking, np.asarray(targets, np.int64), ids, halves, models // 2, len(splits))
+    return Firsts(ranking, np.asarray(targets, np.int64), ids, halves, models // 2, len(splits), fits)
 
 
 def keep(
@@ -169,6 +174,7 @@ def save(workspace: Workspace, firsts: Firsts, provenance: dict, record: Callabl
     what to note beside the ranking's version."""
     version = workspace.ranking(firsts.ranking).version
     provenance = {**provenance, "of": version, "half": firsts.half, "splits": firsts.splits}
+    provenance |= {"fits": True} if firsts.fits else {}
     arrays = {"targets": firsts.targets, "ids": firsts.ids, "halves": firsts.halves.astype(np.float16)}
     if record:
         record(part_name(firsts.ranking), arrays, provenance)
@@ -186,4 +192,4 @@ def load(workspace: Workspace, ranking: str) -> Firsts | None:
     targets = np.asarray(read_array(folder / "targets.npy", None), np.int64)
     ids = read_array(folder / "ids.npy", None, len(targets), 2, FIRST)
     halves = read_array(folder / "halves.npy", len(targets), 2)
-    return Firsts(ranking, targets, ids, halves, made["half"], made["splits"])
+    return Firsts(ranking, targets, ids, halves, made["half"], made["splits"], made.get("fits", False))

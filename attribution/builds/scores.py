@@ -166,7 +166,8 @@ def build_datamodels(workspace: Workspace, name: str, count: int, progress: Prog
         zero_is_none=True,
         read_scores=lambda start, stop: weights[start:stop],
     )
-    return importing.import_ranking(
+    command = command_provenance(f"rankings build datamodels --models {count}{of_model(workspace)}")
+    provenance = importing.import_ranking(
         workspace,
         incoming,
         name,
@@ -177,9 +178,29 @@ def build_datamodels(workspace: Workspace, name: str, count: int, progress: Prog
             "models": count,
             "made_for": ranking_origin(workspace, "halves"),
             **tuned,
-            **command_provenance(f"rankings build datamodels --models {count}{of_model(workspace)}"),
+            **command,
         },
     )
+    kept = fit_two_halves(name, masks, margins.mean(1), tuned["penalty"], progress)
+    firsts.save(workspace, kept, command)
+    return provenance
+
+
+def fit_two_halves(
+    name: str, masks: np.ndarray, margins: np.ndarray, penalty: float, progress: Progress
+) -> firsts.Firsts:
+    """The first images of two fits of Datamodels, each on every other one of the models, to see how far they agree.
+    masks, margins, penalty: as `datamodels.fit_lasso` takes them."""
+    from attribution.rankings import datamodels as method
+
+    n_val = margins.shape[1]
+    weights = []
+    for half in (0, 1):
+        text = f"{name}, fit {half + 1} of 2 on half of the models: targets"
+        on_target = lambda done, text=text: progress(text, done, n_val)  # noqa: E731
+        weights.append(method.fit_lasso(masks[half::2], margins[half::2], penalty, on_target))
+    readers = [lambda start, stop, fit=fit: fit[start:stop] for fit in weights]
+    return firsts.compute(name, masks.shape[1], np.arange(n_val), readers, progress, fits=True)
 
 
 def fit_tuned_datamodels(

@@ -88,17 +88,26 @@ class Overlap:
 @dataclass(frozen=True)
 class SeedAgreement:
     """How far a ranking's models agree on a target. models: how many; half: how many each half has; splits: in how many
-    ways they were cut; halves: between halves; single: between two single models, mean over all pairs."""
+    ways they were cut; halves: between halves; single: between two single models, mean over all pairs. fits: whether
+    these are two fits of one regression, each on half of what the ranking was fitted on."""
 
     models: int
     half: int
     splits: int
     halves: Overlap
     single: Overlap
+    fits: bool = False
+
+    @property
+    def who(self) -> str:
+        """Whose first images they are."""
+        return "two fits" if self.fits else "seeds"
 
     @property
     def text(self) -> str:
         """Such as "11 of 20 between halves of its 10 models"."""
+        if self.fits:
+            return f"{self.halves.text} between two fits, each on half of its models"
         between = "two of its models" if self.half == 1 else f"halves of its {self.models} models"
         return f"{self.halves.text} between {between}"
 
@@ -220,11 +229,11 @@ class RowTrust:
                 "do not rely: "
                 + {
                     "norm": f"norm alone has {self.norm.text}" if self.norm else "",
-                    "seeds": f"seeds share {self.seeds.halves.text}" if self.seeds else "",
+                    "seeds": f"{self.seeds.who} share {self.seeds.halves.text}" if self.seeds else "",
                     "change": f"{signed(self.shown.predicted)} was {signed(self.shown.measured)}" if self.shown else "",
                 }[next(iter(self.faults))]
             )
-        between = f"{self.seeds.halves.text} between seeds" if self.seeds else ""
+        between = f"{self.seeds.halves.text} between {self.seeds.who}" if self.seeds else ""
         if self.verdict == "stable":
             return f"stable: {between}"
         return between or (self.shown.text if self.shown else VERDICTS["not_tested"])
@@ -361,6 +370,7 @@ class TrustMeter:
             kept.splits,
             self._overlap(halves, ids, ids, counts),
             self._overlap(float(np.mean(shared)), ids, ids, counts),
+            kept.fits,
         )
 
     # -- the control by norm

@@ -122,7 +122,7 @@ def _shared_table(trust: RowTrust) -> tuple[tuple[str, ...], list[tuple[str, ...
         seeds = trust.seeds
         halves = f"{seeds.half} of its {seeds.models} models and {seeds.half} others"
         overlaps = {halves: seeds.halves} if seeds.half > 1 else {}
-        overlaps["two of its models"] = seeds.single
+        overlaps["two fits, each on half of its models" if seeds.fits else "two of its models"] = seeds.single
     if trust.norm:
         overlaps["it and a norm-only control"] = trust.norm
     overlaps |= {f"it and {name}": overlap for name, overlap in trust.others.items()}

@@ -60,6 +60,14 @@ def test_padding_is_shared_by_nobody():
     assert firsts.count_shared(np.array([1, 2, -1, -1]), np.array([2, 3, -1])) == 1
 
 
+def test_weights_of_zero_have_no_place_in_a_fit():
+    weights = np.zeros((2, 1, 60), np.float32)
+    weights[:, 0, :3], weights[1, 0, 5], weights[0, 0, 9] = 1, 2, -1
+    kept = firsts.compute("mine", 60, np.array([0]), readers(*weights), fits=True)
+    assert kept.fits and kept.halves.tolist() == [[3, 0]]
+    assert kept.ids[0, 0].tolist() == [[0, 1, 2] + [-1] * 17, [9] + [-1] * 19]
+
+
 def write_models(folder, ws, count=2):
     rng = np.random.default_rng(1)
     files = []

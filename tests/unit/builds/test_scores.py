@@ -118,6 +118,8 @@ def test_halves_datamodels_and_lds(bare_ws):
     about = scores.build_datamodels(bare_ws, "dm", 30, quiet)
     again = Workspace.open(bare_ws.path)
     assert about["models"] == 30 and about["penalty"] in datamodels.PENALTIES
+    kept = firsts.load(again, "dm")
+    assert kept.fits and (kept.models, kept.half, kept.splits) == (2, 1, 1) and kept.halves.shape == (12, 2)
     judged = lds_report.compute(again, ["dm", "l2-moco"])
     assert judged["masks"] == 4 and judged["seeds"] == 2 and set(judged["rankings"]) == {"dm", "l2-moco"}
     manifest = json.loads((bare_ws.path / "workspace.json").read_text())

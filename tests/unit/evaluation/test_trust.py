@@ -106,6 +106,12 @@ def test_the_sentence_of_a_row_that_holds():
     )
 
 
+def test_two_fits_are_called_so():
+    agreed = SeedAgreement(2, 1, 1, overlap(4), overlap(4), fits=True)
+    assert row(agreed).short == "do not rely: two fits share 4 of 20"
+    assert "only 4 of 20 between two fits, each on half of its models" in row(agreed).sentence
+
+
 def test_what_is_not_known_is_said():
     why = {"seeds": "not kept", "norm": "none", "change": "none"}
     nothing = row(unknown=why)
