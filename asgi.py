@@ -15,6 +15,7 @@ from attribution.access.middleware import TokenCheck
 from attribution.access.tokens import read_token, spend_code
 from attribution.files import data_folder
 from attribution.files.libraries import leave_out_grammar
+from attribution.live.ahead import ahead_routes
 from attribution.live.pictures import picture_routes
 from attribution.live.routes import live_routes
 from attribution.live.scripts import script_routes
@@ -47,5 +48,5 @@ def _warm_up() -> None:
 
 leave_out_grammar()
 # Streamlit finds this line by its syntax: `streamlit run asgi.py` and `uvicorn asgi:app` both serve it.
-routes = [*live_routes(), *picture_routes(), *script_routes(), *old_link_routes()]
+routes = [*live_routes(), *ahead_routes(), *picture_routes(), *script_routes(), *old_link_routes()]
 app = st.App(Path(__file__).with_name("app.py"), routes=routes, middleware=token_check(), lifespan=warmed_up)

@@ -11,6 +11,7 @@ const CLICK = 4; // pixels that the pointer may move before a press becomes a dr
 const EDGE = 28; // pixels from the strip's edge within which a drag scrolls
 const SMALLEST = 9.5; // pixels: the type of a caption that is too long for its tile
 const DRAG_HINT = "Drag to change how many images are removed";
+const TYPING = "input, textarea, select, [contenteditable=true]"; // where a letter is a letter
 const mounted = new WeakMap();
 
 export default function (component) {
@@ -21,7 +22,7 @@ export default function (component) {
     mounted.set(parentElement, view);
   }
   view.send = component.setTriggerValue;
-  view.draw(data);
+  view.told(data);
   return () => view.close();
 }
 
@@ -59,20 +60,50 @@ class Strip {
     window.addEventListener("scroll", this.scrolled, { passive: true, capture: true });
     this.resized = new ResizeObserver(() => this.fitWidth());
     this.resized.observe(this.root);
+    this.travelled = (e) => this.travel(e);
+    window.addEventListener("keydown", this.travelled, { capture: true });
+    window.addEventListener("click", this.travelled, { capture: true });
   }
 
   close() {
     clearTimeout(this.wait);
     clearTimeout(this.timer);
+    clearTimeout(this.hold);
     this.resized.disconnect();
     window.removeEventListener("scroll", this.scrolled, { capture: true });
+    window.removeEventListener("keydown", this.travelled, { capture: true });
+    window.removeEventListener("click", this.travelled, { capture: true });
   }
 
   // -- drawing
 
+  // What the page says. Until it follows to rows that are drawn ahead, what it said before is no news.
+  told(data) {
+    const words = JSON.stringify(data);
+    if (this.isAhead && words === this.toldWords) return;
+    this.toldWords = words;
+    this.lastTold = data;
+    this.isAhead = false;
+    clearTimeout(this.hold);
+    if (data.ahead !== undefined) ahead.follow(this, data.ahead);
+    this.draw(data);
+    if (data.way) ahead.near(data.way[1]);
+  }
+
+  // Rows of a target that was chosen just now.
+  drawAhead(rows) {
+    this.isAhead = true;
+    this.draw(rows);
+    clearTimeout(this.hold);
+    this.hold = setTimeout(() => {
+      this.isAhead = false;
+      this.draw(this.lastTold);
+    }, HOLD_MS);
+  }
+
   draw(data) {
     this.resized.observe(this.root);
-    const said = JSON.stringify({ ...data, selected: null });
+    const said = JSON.stringify({ ...data, selected: null, way: null });
     if (said === this.said) return this.again(data);
     this.said = said;
     const before = this.data;
@@ -187,6 +218,7 @@ class Strip {
     if (row.name !== undefined) line.append(row.trust ? this.side(row) : this.head(row));
     if (!row.tiles.length) {
       line.append(make("div", "none", row.empty || ""));
+      if (row.action) line.append(this.action(row));
       return line;
     }
     const list = make("div", "tiles");
@@ -211,6 +243,16 @@ class Strip {
     lane.append(list, curve);
     line.append(lane);
     return line;
+  }
+
+  // The button of a row without tiles: once clicked it waits for the page.
+  action(row) {
+    const button = make("button", "act", row.action.text);
+    button.type = "button";
+    button.title = row.action.title;
+    button.dataset.part = "act " + row.id;
+    button.addEventListener("click", () => { button.disabled = true; this.send("act", { row: row.id, of: this.data.of }); });
+    return button;
   }
 
   head(row) {
@@ -447,8 +489,15 @@ class Strip {
     const node = event.target.closest?.(".tile");
     if (!node || this.dragging) return this.leave();
     this.point(node);
+    this.near(node);
     clearTimeout(this.wait);
     this.wait = setTimeout(() => this.showZoom(node), HOVER_MS);
+  }
+
+  // A target that is pointed at may be the next one.
+  near(node) {
+    const { row, rank } = this.place(node);
+    if (this.data.way) ahead.near(this.data.rows[row].tiles[rank].id);
   }
 
   focused(event) {
@@ -457,6 +506,7 @@ class Strip {
     this.focus = this.place(node);
     this.rove();
     this.point(node);
+    this.near(node);
     if (node.matches(":focus-visible")) this.showZoom(node);
   }
 
@@ -526,6 +576,7 @@ class Strip {
     this.focus = { row, rank };
     this.rove();
     this.hideZoom();
+    if (this.data.way) ahead.show(tile.id);
     if (this.data.top) document.querySelector('[data-testid="stMain"]')?.scrollTo({ top: 0 });
     this.send("pick", { id: tile.id, row: this.data.rows[row].id, rank: rank + 1 });
   }
@@ -536,6 +587,20 @@ class Strip {
   }
 
   // -- keyboard
+
+  // J and K, and the buttons that they stand for, lead to the target after this one and to the one before.
+  travel(event) {
+    if (!this.data?.way) return;
+    const from = event.composedPath()[0], [before, after] = this.data.way;
+    if (event.type === "click") {
+      if (from.closest?.(".st-key-next button")) ahead.show(after);
+      else if (from.closest?.(".st-key-previous button")) ahead.show(before);
+      return;
+    }
+    if (event.ctrlKey || event.metaKey || event.altKey || from.closest?.(TYPING)) return;
+    if (event.key === "j" || event.key === "J") ahead.show(after);
+    else if (event.key === "k" || event.key === "K") ahead.show(before);
+  }
 
   key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from attribution.audit import detectors
-from attribution.builds import base_models, features, halves, scores
+from attribution.builds import base_models, features, halves, scores, unrolled
 from attribution.builds.base_models import BASE_SEEDS
 from attribution.builds.halves import HELD_OUT_SEQUENCE
 from attribution.builds.scores import MAX_TUNING_HALVES
@@ -63,6 +63,9 @@ PLANT_SEEDS = range(900, 905)
 #: random halves that Datamodels is fitted on: sequence, how many, seeds
 FIT_SEQUENCE = {"draw": 1, "count": 2000, "seeds": [0]}
 DATAMODELS_NAME = f"datamodels-{FIT_SEQUENCE['count'] // 1000}k"
+#: as they were chosen on the tuning halves, see docs/protocol.md
+UNROLLED = {"models": 5, "epochs": 3, "windows": 3}
+UNROLLED_NAME = f"unrolled-{UNROLLED['models']}"
 TRAK_DIMS = (128, 256, 512, 1024, 2048)
 TRAK_TUNING_MODELS = 2
 STUDY = {
@@ -427,6 +430,14 @@ def build_detectors(build: DemoBuild) -> None:
     detectors.build_detectors(workspace, None, build.progress, record)
 
 
+def build_unrolled(build: DemoBuild) -> None:
+    """Unrolled, a byte a score."""
+    workspace = build.workspace
+    unrolled.build_unrolled(
+        workspace, UNROLLED_NAME, unrolled.plan(workspace, **UNROLLED), build.progress, compact=True
+    )
+
+
 def run_lds(build: DemoBuild) -> None:
     """LDS of every ranking on the held-out halves, with interval and noise ceiling."""
     workspace = build.workspace
@@ -657,6 +668,7 @@ STEPS: dict[str, Step] = {
     "halves": train_fit_halves,
     "trak": build_trak,
     "datamodels": build_datamodels,
+    "unrolled": build_unrolled,
     "lds": run_lds,
     "study": study_step(STUDY),
     "detectors": build_detectors,

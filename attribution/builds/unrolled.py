@@ -20,13 +20,12 @@ from attribution.errors import UserError
 from attribution.experiments.estimate import DEFAULT_SECONDS
 from attribution.importing import importing
 from attribution.importing.formats import ForeignRanking
+from attribution.rankings.unrolled import FIRST_SEED, MAX_KEPT_BYTES, recipe_problem
 from attribution.training.recipes import Recipe
 from attribution.workspace.parts import Progress, cached_npz, ranking_origin, scratch_folder
 from attribution.workspace.provenance import command_provenance
 from attribution.workspace.workspace import Workspace
 
-FIRST_SEED = 300  # of the trainings: none is a base model's or a retraining's
-MAX_KEPT_BYTES = 4 << 30  # of weights that are kept on disk
 MEMORY_SHARE = 0.25  # of the machine's memory that derivatives may take
 MIN_TARGETS, MAX_TARGETS = 8, 1000  # that go back together
 STATE = 6  # vectors as long as the weights that a target takes: its derivatives, and what is computed from them
@@ -109,14 +108,8 @@ def plan(
 
 
 def _check_recipe(recipe) -> None:
-    if not isinstance(recipe, Recipe):
-        what = "refitted without steps" if recipe.kind == "head" else "your own, whose steps Lineup does not know"
-        raise UserError(
-            f"unrolled goes back through the steps of stochastic gradient descent with momentum, as built-in recipes "
-            f"take them, and {recipe.name} is {what}; say another with --recipe"
-        )
-    if recipe.problem:
-        raise UserError(recipe.problem)
+    if problem := recipe_problem(recipe):
+        raise UserError(problem if recipe.kind == Recipe.kind else f"{problem}; say another with --recipe")
 
 
 def _parameters(workspace: Workspace, recipe: Recipe) -> int:

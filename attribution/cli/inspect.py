@@ -17,6 +17,7 @@ from attribution.cli import (
     Rankings,
     Target,
     WorkspaceOption,
+    answered,
     command_line,
     print_answer,
     ranking_names,
@@ -25,10 +26,13 @@ from attribution.cli import (
     with_progress,
 )
 from attribution.errors import UserError
+from attribution.experiments.unrolled import unrolled_spec
 from attribution.export.numbers import duration, percent
 from attribution.features import near_duplicates
 from attribution.importing import alignment
 from attribution.inputs import limits
+from attribution.rankings.unrolled import on_demand
+from attribution.store.results import ResultStore
 from attribution.training.head.recipe import PREFIX, is_head
 from attribution.workspace import base_models, copies, image_check
 from attribution.workspace.provenance import command_provenance
@@ -93,11 +97,21 @@ def rank(
     top: Annotated[int, whole_option("--top", 1, limits.MAX_IMAGES, "How many.")] = 10,
     candidates: Candidates = None,
     end: Annotated[str, typer.Option(help="helpful or harmful")] = "helpful",
+    models: Annotated[
+        int | None,
+        whole_option(
+            "--models",
+            1,
+            len(on_demand.SEEDS),
+            f"{on_demand.NAME} alone: train, and compute the target's scores, until so many models are behind them.",
+        ),
+    ] = None,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
     """The top training images of a ranking for a target."""
     number = ws.check_target(target)
+    computed = _compute_models(ws, number, ranking, models)
     ranked = ws.ranking(ranking).top(number, top, candidates, end)
     if len(ranked.ids) < top:
         say(f"{ranking} ranks only {len(ranked.ids)} images for this target; {top} were asked for")
@@ -111,6 +125,7 @@ def rank(
         "train": ranked.ids.tolist(),
         "scores": _scores_json(ranked.scores),
         "labels": labels,
+        **computed,
     }
     prediction = f", predicted {predicted}" if predicted else ""
     columns = zip(answer["train"], labels, answer["scores"] or [None] * len(labels))
@@ -122,7 +137,41 @@ def rank(
         as_json,
         answer,
         f"target {number}: {answer['label']}{prediction}; top {len(labels)} of {ranking}, {end}",
+        *([_models_line(computed)] if computed else []),
         ("", rows),
+    )
+
+
+def _compute_models(ws: Workspace, target: int, ranking: str, models: int | None) -> dict:
+    """How many models are behind a target's scores of `on_demand.NAME`, and how far they agree, after `models` were
+    computed where that is given; {} for other rankings."""
+    if ranking != on_demand.NAME or not ws.ranking(ranking).by_target:
+        if models is not None:
+            raise UserError(
+                f"--models is for {on_demand.NAME}, whose scores are computed target by target; leave it out"
+            )
+        return {}
+    if models is not None:
+        spec = unrolled_spec(ws, target, models)
+        with ResultStore.for_workspace(ws) as store:
+            cost = spec.cost(ws, store)
+        if cost.seconds:
+            say(f"{spec.describe()}: about {duration(cost.seconds)} here")
+        answered(ws, spec)
+    scores = ws.ranking(ranking)
+    return {
+        "models": len(scores.seeds_of(target)),
+        "first": on_demand.N_FIRST,
+        "shared": scores.shared(target),
+    }
+
+
+def _models_line(computed: dict) -> str:
+    if computed["shared"] is None:
+        return "1 model: how stable the order is shows with a second"
+    return (
+        f"{computed['models']} models; of the first {computed['first']} images two of them share "
+        f"{computed['shared']:.1f} on average"
     )
 
 

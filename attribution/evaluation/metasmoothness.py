@@ -62,7 +62,7 @@ def compute(
         raise UserError(f"a correlation over {len(chosen)} targets says nothing; take at least {MIN_TARGETS}")
     plan = unrolled.plan(workspace, 1, epochs, WINDOWS, chosen.tolist())
     recipe, folder = workspace.get_recipe(), scratch_folder(workspace, PART)
-    # not by what the large products are rounded to, which a busy machine decides otherwise: it is far below the noise here
+    # not by what products are rounded to, which a busy machine decides otherwise: that is far below the noise here
     asked = repr((recipe.hash, plan.epochs, plan.windows, plan.targets))
     key = hashlib.sha256(asked.encode()).hexdigest()[:16]
     dropped = {

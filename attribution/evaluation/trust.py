@@ -351,6 +351,10 @@ class TrustMeter:
         if ranking.name not in self._firsts:
             self._firsts[ranking.name] = firsts.load(self.workspace, ranking.name)
         kept = self._firsts[ranking.name]
+        if hasattr(ranking, "scores_by_seed"):  # computed when asked: it has each seed's scores
+            scores = list(ranking.scores_by_seed(target).values())
+            readers = [lambda start, stop, of_seed=of_seed: of_seed[None] for of_seed in scores]
+            kept = firsts.compute(ranking.name, len(self._labels), np.array([target]), readers) if readers else None
         if kept is None or not len(ids):
             unknown["seeds"] = _why_no_seeds(self.workspace, ranking)
             return None

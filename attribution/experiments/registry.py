@@ -16,6 +16,7 @@ from attribution.experiments.spec import Spec
 from attribution.experiments.study import StudySpec
 from attribution.experiments.support import SupportSpec
 from attribution.experiments.unedited import UneditedSpec
+from attribution.experiments.unrolled import UnrolledSpec
 
 EXPERIMENTS: dict[str, type[Spec]] = {
     experiment.verb: experiment
@@ -29,6 +30,7 @@ EXPERIMENTS: dict[str, type[Spec]] = {
         UneditedSpec,
         PairedArmsSpec,
         RemovalsSpec,
+        UnrolledSpec,
     )
 }
 #: verbs that let all others go first

@@ -24,8 +24,9 @@ SEEDS = list(support_search.SEEDS)
 UNEDITED_SEEDS = [*support_search.SEEDS, *support_search.CONFIRM_SEEDS]
 
 Training = tuple[Edit, int]  # an edit and a seed
-#: yields the trainings it needs next, is sent their results in the same order, and may return an answer; under a head,
-#: whose refits take milliseconds, it yields the spec of a whole search, and is sent its answer
+#: yields the trainings it needs next, is sent their results in the same order, and may return an answer; what a worker
+#: does as a whole, such as a search under a head, whose refits take milliseconds, it yields as a spec, and is sent its
+#: answer
 Search = Generator[list[Any], list[Any], Any]
 
 
@@ -79,6 +80,10 @@ class Spec(Mapping):
     def answer(self, workspace: Workspace, store: ResultStore) -> dict | None:
         """What is known of the question, JSON-serialisable; None where nothing is, or only the trainings matter."""
         return None
+
+    def keep(self, store: ResultStore, answer: dict) -> None:
+        """Stores what a worker answered to this spec as a whole, where that is worth keeping though nobody waits for it
+        any more."""
 
     # -- as JSON
 

@@ -103,7 +103,7 @@ class SupportSpec(Spec):
     def search_and_save(self, workspace: Workspace, store: ResultStore) -> Search:
         """`search`, and its answer stored."""
         answer = yield from self.search(workspace)
-        version = workspace.with_model(self.model).ranking(self.ranking).version
+        version = workspace.with_model(self.model).ranking(self.ranking).version_of(self.target)
         support_table.save(store, self, version, answer)
 
     def searches(self, workspace: Workspace, store: ResultStore) -> Iterator[Search]:

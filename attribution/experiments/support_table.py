@@ -66,12 +66,12 @@ def load_support_table(
     whole = pd.concat([part.astype(dict.fromkeys(SIZE_COLUMNS, "Int64")) for part in parts], ignore_index=True)
     if not traces:
         whole["trace"] = None
-    versions = _current_versions(workspace, whole.ranking.unique())
+    versions = _current_versions(workspace, whole)
     whole["version"] = whole["version"].astype(object).where(whole["version"].notna(), None)
     whole["others"] = [_range(ends) for ends in whole["others"].tolist()]
     current = [
-        name in versions and versions[name] == version
-        for name, version in zip(whole.ranking.tolist(), whole.version.tolist())
+        pair in versions and versions[pair] == version
+        for pair, version in zip(zip(whole.ranking.tolist(), whole.target.tolist()), whole.version.tolist())
     ]
     return whole[current].drop_duplicates(KEY, keep="last").reset_index(drop=True)
 
@@ -110,12 +110,15 @@ def _range(ends) -> list | None:
     return [None if k is None or np.isnan(k) else int(k) for k in ends]
 
 
-def _current_versions(workspace: Workspace, names) -> dict[str, str | None]:
-    """The versions of those of these rankings that there still are."""
+def _current_versions(workspace: Workspace, table: "pd.DataFrame") -> dict[tuple[str, int], str | None]:
+    """The versions of those rankings of a table that there still are, each with its targets there."""
     versions = {}
-    for name in names:
+    for name, rows in table.groupby("ranking"):
         with suppress(UserError):
-            versions[name] = workspace.ranking(name).version
+            ranking = workspace.ranking(name)
+            version = ranking.version
+            for target in rows.target.unique().tolist():
+                versions[name, target] = ranking.version_of(target) if ranking.by_target else version
     return versions
 
 
@@ -182,7 +185,7 @@ def load(workspace: Workspace, store: ResultStore, spec: "SupportSpec") -> dict 
     if _is_plain(spec):
         return find_answer(workspace, store, spec.recipe, spec.recipe_hash, **dict(zip(KEY, _key(spec))))
     answer = spec.load_answer(store)
-    if answer is None or answer["version"] != workspace.ranking(spec.ranking).version:
+    if answer is None or answer["version"] != workspace.ranking(spec.ranking).version_of(spec.target):
         return None
     return {name: spec[name] for name in (*KEY, "without", "groups") if name in spec} | answer
 

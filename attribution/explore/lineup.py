@@ -131,6 +131,8 @@ def _build_row(
     undefined, failed, ids, scores = None, False, np.zeros(0, np.int64), None
     if end == "harmful" and not ranking.signed:
         undefined = "This method has no harmful scores"
+    elif missing := ranking.missing(target):
+        undefined = missing
     else:
         try:
             top = ranking.top(target, n, candidates=candidates, end=end)
@@ -146,7 +148,7 @@ def _build_row(
     return LineupRow(
         ranking=ranking.name,
         method=ranking.method,
-        description=" · ".join(filter(None, [*ranking_badges(ws, ranking), ranking.description])),
+        description=" · ".join(filter(None, [*ranking_badges(ws, ranking), ranking.description_of(target)])),
         end=end,
         candidates=candidates,
         sign=sign,

@@ -187,7 +187,9 @@ def write_json(file: Path, data: dict) -> None:
 
 def write_table(file: Path, table) -> None:
     """Writes a DataFrame as Parquet, as `write_atomically` does."""
-    write_atomically(file, lambda stream: table.to_parquet(stream, index=False, compression="zstd", compression_level=9))
+    write_atomically(
+        file, lambda stream: table.to_parquet(stream, index=False, compression="zstd", compression_level=9)
+    )
 
 
 def write_atomically(file: Path, write) -> None:

@@ -1,6 +1,9 @@
-"""How far two rankings agree: Jaccard index of the top k, rank-biased overlap, Spearman correlation over the union."""
+"""How far rankings agree: Jaccard index of the top k, images shared, rank-biased overlap, Spearman correlation over the
+union."""
 
+from collections.abc import Sequence
 from functools import lru_cache
+from itertools import combinations
 from math import comb
 
 import numpy as np
@@ -73,6 +76,18 @@ def image_ranks(ids: np.ndarray, n_train: int) -> np.ndarray:
     ranks = np.full(n_train, n_train)
     ranks[ids] = np.arange(len(ids))
     return ranks
+
+
+def mean_shared(orders: Sequence[np.ndarray]) -> float | None:
+    """How many images two of several lists share, the mean over their pairs; None for fewer than two lists.
+
+    orders  int [k], without repetitions, such as the first 20 by each of several seeds
+
+    >>> mean_shared([np.array([1, 2, 3]), np.array([3, 2, 9]), np.array([3, 8, 9])])
+    1.6666666666666667
+    """
+    shared = [len(np.intersect1d(a, b, assume_unique=True)) for a, b in combinations(orders, 2)]
+    return float(np.mean(shared)) if shared else None
 
 
 def shared_by_chance(classes: tuple[tuple[int, int, int], ...]) -> tuple[float, int, int]:

@@ -42,6 +42,15 @@ def live_names(workspace: Workspace) -> list[str]:
     return [name for module in LIVE for name in _module(module).names(workspace)]
 
 
+def row_names(workspace: Workspace) -> list[str]:
+    """Names of all rankings that can be a row: `names`, and last the one whose scores are computed by a job, target by
+    target, as they are asked for (`unrolled.on_demand`). That one is no part of what is measured over many targets."""
+    from attribution.rankings.unrolled import on_demand
+
+    listed = names(workspace)
+    return listed if on_demand.NAME in listed or on_demand.refusal(workspace) else [*listed, on_demand.NAME]
+
+
 def unchanged_names(workspace: Workspace, versions: dict[str, str | None]) -> set[str]:
     """Those of the rankings {name: its version before} that exist, listed or not, and have that version still."""
     same = set()
@@ -60,6 +69,7 @@ def load(workspace: Workspace, name: str) -> Ranking:
     from attribution.rankings.candidates import CANDIDATES_MARK, RankingAmong
     from attribution.rankings.random import Random
     from attribution.rankings.stored import StoredRanking
+    from attribution.rankings.unrolled import on_demand
 
     inner, mark, candidate_set = name.partition(CANDIDATES_MARK)
     if mark and candidate_set in NAMED_CANDIDATES:
@@ -71,6 +81,8 @@ def load(workspace: Workspace, name: str) -> Ranking:
     for module in map(_module, LIVE):
         if name in module.names(workspace):
             return module.load(workspace, name)
+    if name == on_demand.NAME:
+        return on_demand.load(workspace)
     raise UserError(f"no ranking {name!r} in {workspace.name}; it has {', '.join(names(workspace))}")
 
 

@@ -43,6 +43,8 @@ class Ranking(ABC):
     feature: str | None = None
     #: True where it is computed on demand and never stored
     live = False
+    #: True where targets are computed one by one as they are asked for, each with a version of its own
+    by_target = False
     #: the trained models it was computed from, {"recipe", "data", "seeds"}, or None where there are none
     made_for: dict | None = None
     #: a line under the name: what it was computed from
@@ -65,10 +67,23 @@ class Ranking(ABC):
         None where the data set alone fixes the order, or the workspace has no digests."""
         return None
 
+    def version_of(self, target: int) -> str | None:
+        """As `version`, of one target's order; another one only where the ranking is `by_target`."""
+        return self.version
+
     @property
     def targets(self) -> np.ndarray:
         """The validation images that have a ranking, int64 [targets], ascending."""
         return np.arange(self.workspace.n_val)
+
+    def missing(self, target: int) -> str | None:
+        """Why a target has no ranking as long as nobody asks for it, a sentence without a full stop; None where it has
+        one, or never will."""
+        return None
+
+    def description_of(self, target: int) -> str:
+        """As `description`, with what is known of one target's order alone."""
+        return self.description
 
     @abstractmethod
     def values(self, target: int, candidates: np.ndarray) -> np.ndarray:

@@ -16,19 +16,34 @@ class RankingAmong(Ranking):
         self.inner, self.candidate_set = inner, candidate_set
         self.name = f"{inner.name}{CANDIDATES_MARK}{candidate_set}"
         self.method, self.signed, self.complete, self.live = inner.method, inner.signed, inner.complete, inner.live
+        self.by_target = inner.by_target
         self.conditioned, self.made_for = candidate_set == "true", inner.made_for
         self.description = f"{inner.description} · candidates: {candidate_set}"
 
     @property
     def version(self):
         """The version of `inner`; for "pair", whose classes depend on the base models, theirs too."""
-        base = self.workspace.manifest["parts"].get("base", {}).get("digest") if self.candidate_set == "pair" else None
-        return "+".join(filter(None, [self.inner.version, base])) or None
+        return "+".join(filter(None, [self.inner.version, self._base_version()])) or None
+
+    def _base_version(self):
+        return self.workspace.manifest["parts"].get("base", {}).get("digest") if self.candidate_set == "pair" else None
+
+    def version_of(self, target):
+        """See `Ranking.version_of`."""
+        return "+".join(filter(None, [self.inner.version_of(target), self._base_version()])) or None
 
     @property
     def targets(self):
         """See `Ranking.targets`."""
         return self.inner.targets
+
+    def missing(self, target):
+        """See `Ranking.missing`."""
+        return self.inner.missing(target)
+
+    def description_of(self, target):
+        """See `Ranking.description_of`."""
+        return f"{self.inner.description_of(target)} · candidates: {self.candidate_set}"
 
     def candidates(self, target, candidate_set=None):
         """See `Ranking.candidates`."""

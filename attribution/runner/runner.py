@@ -236,6 +236,7 @@ class Runner:
         self._clear_running(task.key)
         if kind == "done":  # kept even where its job was cancelled meanwhile: it is paid for
             if isinstance(task, SearchTask):
+                registry.from_json(task.spec).keep(self.store, event["answer"])
                 self.answers[task.key] = event["answer"]
             else:
                 self.store.put(task.hash, task.edit, task.seed, **result_arrays(task, event))
@@ -262,7 +263,8 @@ class Runner:
 
     def _hear(self, task, epoch):
         heartbeat, now = self.heard[task.key], time.monotonic()
-        if heartbeat.epoch and not task.is_own:  # the first comes with the start of the worker
+        is_training = not task.is_own and not isinstance(task, SearchTask)
+        if heartbeat.epoch and is_training:  # the first comes with the start of the worker
             self.epoch_seconds.append((now - heartbeat.at) / max(1, epoch - heartbeat.epoch))
         heartbeat.epoch, heartbeat.at = epoch, now
 
@@ -298,10 +300,10 @@ class Runner:
         says itself how many."""
         if heartbeat.patience:
             seconds = heartbeat.patience if heartbeat.pid else float("inf")
-        elif heartbeat.epoch:
+        elif heartbeat.epoch and not isinstance(heartbeat.task, SearchTask):
             usual = float(np.median(self.epoch_seconds)) if self.epoch_seconds else 0.0
             seconds = max(SILENT_SECONDS, SILENT_EPOCHS * usual)
-        else:  # without a process, it waits for a place on a cluster
+        else:  # what is no training reports in steps of its own; without a process, it waits for a place on a cluster
             seconds = SILENT_START if heartbeat.pid else float("inf")
         return seconds * 2 ** self.store.count_failures(heartbeat.task.key)
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: between which sizes float16 tells margins apart: user's networks have others, the built-in ones do not
 LEAST_MARGIN, MOST_MARGIN = 0.01, 60_000.0
+#: picks what may be a question of a verb by its text, so that the answers to others need not be read; see `_verb_text`
+OF_VERB = "instr(question, ?) > 0"
 
 
 @dataclass(frozen=True)
@@ -195,11 +197,22 @@ class ResultStore(JobQueue):
 
     def answers(self, recipe: str, verb: str) -> list[tuple[dict, dict]]:
         """(question, answer) of all answers to questions of a verb, oldest first."""
+        rows = self._checked_rows("answers", f"recipe = ? AND {OF_VERB} ORDER BY created", (recipe, _verb_text(verb)))
         pairs = [
-            (json.loads(question), {**json.loads(body), "created": created})
-            for _, question, body, created in self._checked_rows("answers", "recipe = ? ORDER BY created", (recipe,))
+            (json.loads(question), {**json.loads(body), "created": created}) for _, question, body, created in rows
         ]
         return [(question, answer) for question, answer in pairs if question["verb"] == verb]
+
+    def answered_questions(self, recipe: str, verb: str) -> list[tuple[dict, float]]:
+        """(question, when it was answered in seconds since 1970) of all answers to questions of a verb, which are not
+        read: they may be long."""
+        sql = f"SELECT question, created FROM answers WHERE recipe = ? AND {OF_VERB} ORDER BY created"
+        found = []
+        for text, created in self.db.execute(sql, (recipe, _verb_text(verb))):
+            with suppress(ValueError):  # one that was damaged: it is put aside when its answer is read
+                question = json.loads(text)
+                found += [(question, created)] if question["verb"] == verb else []
+        return found
 
     # -- the data set
 
@@ -265,6 +278,11 @@ class ResultStore(JobQueue):
     def _was_damaged(self, table: str, key: str) -> bool:
         found = self.db.execute("SELECT 1 FROM damaged WHERE source = ? AND key = ?", (table, key)).fetchone()
         return found is not None
+
+
+def _verb_text(verb: str) -> str:
+    """How a question of a verb has it, see `ResultStore.put_answer`."""
+    return json.dumps({"verb": verb})[1:-1]
 
 
 def pack_margins(margins) -> bytes:

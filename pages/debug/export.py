@@ -5,7 +5,7 @@ import streamlit as st
 from attribution import Workspace
 from attribution.explore.lineup import LineupRow
 from attribution.export import lineup_figure
-from pages.debug import retraining
+from pages.debug import computed_row, retraining
 from pages.debug.lineup_view import Choice
 from pages.ui import cli_command
 from pages.ui import format as write
@@ -28,6 +28,7 @@ def draw(ws: Workspace, target: int, rows: list[LineupRow], choice: Choice, k: i
                 for title, words in _commands(ws, target, rows, choice, k, cut_ranking).items():
                     st.caption(write.plain(title))
                     cli_command.show(ws, *words)
+        computed_row.draw_offer(ws, target, choice.rankings)
 
 
 def _draw_formats(ws: Workspace, target: int, rows: list[LineupRow], k: int) -> None:

@@ -11,7 +11,7 @@ from attribution.explore.lineup import LineupRow
 from attribution.export.palette import ranking_style
 from attribution.training.head.recipe import is_head
 from pages.ui import format as write
-from pages.ui import state, tile_strip
+from pages.ui import tile_strip
 from pages.ui.tile_strip import tiles
 
 
@@ -46,13 +46,16 @@ def strip_data(
     scores: bool,
     planted: np.ndarray | None,
     scale: int,
+    present: bool,
+    ahead: str | None,
     trust: dict[str, dict] | None = None,
 ) -> dict:
     """The strip's data for `rows`.
 
     places: training image -> place in `atlas`; chosen: the ranking that is cut; supports: ranking -> its measured
     support (retraining.py); planted: the original label of each training image, -1 where it was not changed, or None to
-    hide them; trust: row id -> how far the row can be trusted, as the strip takes it.
+    hide them; present, ahead: as in `tile_strip`; trust: row id -> how far the row can be trusted, as the strip takes
+    it.
     """
     columns = max([len(row.ids) for row in rows], default=0)
     cut_row = next((row.id for row in rows if row.ranking == chosen and not row.undefined), None)
@@ -67,11 +70,12 @@ def strip_data(
         scale,
         of=target,
         axis="rank",
-        present=state.presenting(),
+        present=present,
         cut=cut,
         selected=selected,
         footnote=footnote(ws),
         live=live,
+        ahead=ahead,
     )
 
 

@@ -15,6 +15,7 @@ from attribution import UserError, Workspace
 from attribution.explore.lineup import LineupRow, alignment_warning
 from attribution.explore.opening_target import OpeningTarget
 from pages.debug import (
+    computed_row,
     copies,
     drawer,
     drawer_history,
@@ -100,6 +101,8 @@ def _draw_target(
     with places.ends:
         choice = rows.draw_ends(ws, target, chosen)
     strip = st.container()
+    with st.container():
+        computed_row.draw(ws, target, chosen.rankings)
     lineup = _draw_rows(ws, target, choice, first, strip, places.bar)
     _draw_verdict(ws, target, choice, lineup, line, places.bar, drawer_place)
     with line:
@@ -146,7 +149,6 @@ def _draw_rows(ws: Workspace, target: int, choice: Choice, first: OpeningTarget 
     with bar:
         k, cut_ranking = rows.draw_cut(ws, choice, first)
     planted = _planted_originals(ws, ws.fingerprint) if choice.planted else None
-    supports = retraining.supports(ws).get(target, {}).get("remove", {})
     with strip:
         rows.draw_strip(
             ws,
@@ -156,7 +158,6 @@ def _draw_rows(ws: Workspace, target: int, choice: Choice, first: OpeningTarget 
             k,
             cut_ranking,
             drawer.image(),
-            supports,
             planted,
             on_pick=lambda image: _pick(ws, image),
         )

@@ -16,7 +16,7 @@ from attribution.experiments.support import SupportSpec
 from attribution.experiments.support_search import DEFAULT_K_MAX
 from attribution.features import near_duplicates
 from attribution.inputs.limits import shortened
-from attribution.rankings import default_rankings
+from attribution.rankings import default_rankings, row_names
 from attribution.store.queue import Job
 from attribution.store.results import ResultStore
 from attribution.training.edits import parse_image_numbers
@@ -112,7 +112,7 @@ def _show_ranking(ws: Workspace) -> list[UserError]:
         state_of.pop(state.CUT_RANKING, None)
         st.query_params.pop(state.CUT_RANKING, None)
         return [error]
-    if name in ws.rankings():
+    if name in row_names(ws):
         state_of[state.RANKINGS] = [*shown, name]
     return []
 

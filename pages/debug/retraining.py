@@ -175,7 +175,13 @@ def cut(ws: Workspace, target: int, row: LineupRow | None, k: int) -> Cut:
     """What is known of a target without the first k of `row`."""
     if row is None or not ws.has_base or ws.get_recipe().problem:
         return Cut(row, k)
-    what = (row.ranking, ws.ranking(row.ranking).version, row.end, row.candidates, k)  # a version: of own code, too
+    what = (
+        row.ranking,
+        ws.ranking(row.ranking).version_of(target),
+        row.end,
+        row.candidates,
+        k,
+    )  # a version: of own code, too
     return Cut(row, k, _look_up(ws, target, what, lambda: question(ws, target, row, k)))
 
 

@@ -10,7 +10,9 @@ import streamlit as st
 from attribution import UserError, Workspace
 from attribution.export.palette import ranking_style
 from attribution.inputs import names
-from attribution.rankings import default_rankings
+from attribution.rankings import default_rankings, row_names
+from attribution.rankings.unrolled import on_demand
+from pages.ui import format as write
 from pages.ui import state, theme
 from pages.ui.tile_strip import component
 
@@ -23,7 +25,7 @@ _component = component("row_picker", "pic.js", "row_picker.js", style="row_picke
 
 def draw(ws: Workspace) -> list[str]:
     """Draws the table and, below it, the rankings in their order. Returns them."""
-    offered = ws.rankings()
+    offered = row_names(ws)
     session = st.session_state
     place = st.container()
     rankings = st.multiselect(
@@ -43,6 +45,8 @@ def draw(ws: Workspace) -> list[str]:
 
     with place:
         _component(key=KEY, data=data, on_choose_change=choose)
+        if on_demand.NAME not in offered:
+            st.caption(write.sentence(on_demand.refusal(ws)))
     return rankings
 
 
@@ -53,7 +57,7 @@ def _grid(_ws: Workspace, cache_key: str) -> dict:
 
 def grid(ws: Workspace) -> dict:
     """The table and the sets, without what is chosen."""
-    about = {name: _method_and_features(ws, name) for name in ws.rankings()}
+    about = {name: _method_and_features(ws, name) for name in row_names(ws)}
     columns = list(dict.fromkeys(features for _, features in about.values() if features != OTHER))
     columns += [OTHER] if any(features == OTHER for _, features in about.values()) else []
     lines: list[dict] = []
@@ -64,7 +68,8 @@ def grid(ws: Workspace) -> dict:
             line = {"method": method, "colour": ranking_style(name)[0], "cells": [None] * len(columns)}
             lines.append(line)
         line["cells"][column] = name
-    return {"columns": columns, "rows": lines, "presets": _presets(ws, about)}
+    listed = {name: about[name] for name in ws.rankings()}
+    return {"columns": columns, "rows": lines, "presets": _presets(ws, listed)}
 
 
 def _presets(ws: Workspace, about: dict[str, tuple[str, str]]) -> list[dict]:

@@ -1,7 +1,8 @@
 """Debug's rows: which rankings are shown and how, the cut, and the strip that draws them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import streamlit as st
@@ -9,7 +10,11 @@ import streamlit as st
 from attribution import Workspace
 from attribution.explore.lineup import LineupRow, lineup_rows
 from attribution.explore.opening_target import OpeningTarget
-from pages.debug import drawer, lineup_view, retraining, row_picker, trust
+from attribution.inputs import names
+from attribution.live.ahead import AHEAD
+from attribution.rankings.own import OwnRanking
+from attribution.rankings.unrolled import on_demand
+from pages.debug import computed_row, drawer, lineup_view, retraining, row_picker, trust
 from pages.debug.lineup_view import Choice
 from pages.ui import sprite_sheet, state, theme
 from pages.ui.tile_strip import strip
@@ -19,9 +24,10 @@ session = st.session_state
 
 def load(ws: Workspace, target: int, choice: Choice) -> list[LineupRow]:
     """The rows of the rankings that are chosen; raises UserError where one cannot be read."""
+    versions = [ws.ranking(name).version_of(target) for name in choice.rankings]  # of own code, too
     asked = (
         ws,
-        f"{theme.cache_key(ws)} {[ws.ranking(name).version for name in choice.rankings]}",  # of own code, too
+        f"{theme.cache_key(ws)} {versions}",
         target,
         choice.rankings,
         choice.shown,
@@ -135,12 +141,37 @@ def draw_strip(
     k: int,
     cut_ranking: str,
     image: int | None,
-    supports: dict,
     planted: np.ndarray | None,
     on_pick: Callable[[int], None],
 ) -> None:
-    """The rows with the cut over them. image: the training image that is selected; supports, planted: as in
+    """The rows with the cut over them. image: the training image that is selected; planted: as in
     `lineup_view.strip_data`; on_pick(training image) is called where one is chosen."""
+    make = partial(_strip_data, ws, k=k, cut_ranking=cut_ranking, planted=planted, present=state.presenting())
+    data = make(target, rows, choice, image=image, ahead=_offer(ws, choice, make))
+    strip(
+        "rows",
+        data,
+        on_pick=lambda tile: on_pick(tile["id"]),
+        on_row=_cut_row,
+        on_cut=_move_cut,
+        on_act=lambda act: computed_row.ask(ws, act["of"]),
+        on_trust=lambda row: drawer.open_panel(drawer.TRUST),
+    )
+
+
+def _strip_data(
+    ws: Workspace,
+    target: int,
+    rows: list[LineupRow],
+    choice: Choice,
+    *,
+    k: int,
+    cut_ranking: str,
+    planted: np.ndarray | None,
+    present: bool,
+    image: int | None,
+    ahead: str | None,
+) -> dict:
     shown = np.unique(np.concatenate([row.ids for row in rows]))
     data = lineup_view.strip_data(
         ws,
@@ -153,21 +184,41 @@ def draw_strip(
         cut_max=retraining.K_MAX,
         chosen=cut_ranking,
         selected=image,
-        supports=supports,
+        supports=retraining.supports(ws).get(target, {}).get("remove", {}),
         explain=choice.explain,
         scores=choice.scores,
         planted=planted,
         scale=sprite_sheet.scale(ws),
         trust=trust.marks(ws, target, rows),
+        present=present,
+        ahead=ahead,
     )
-    strip(
-        "rows",
-        data,
-        on_pick=lambda tile: on_pick(tile["id"]),
-        on_row=_cut_row,
-        on_cut=_move_cut,
-        on_trust=lambda row: drawer.open_panel(drawer.TRUST),
-    )
+    for line, row in zip(data["rows"], rows):
+        if row.undefined and row.ranking == on_demand.NAME:
+            line |= computed_row.empty_row(ws, target)
+    return data
+
+
+def _offer(ws: Workspace, choice: Choice, make: Callable[..., dict]) -> str | None:
+    """Offers the rows of every other target as these are shown, for the browser to have them before they are chosen.
+    Returns the address; None where nobody would ask, or where a ranking is a person's own code, which may take long."""
+    if not AHEAD.is_served or any(isinstance(ws.ranking(name), OwnRanking) for name in choice.rankings):
+        return None
+    wanted = session.get(state.EXPLAIN, "predicted")  # of a right prediction both are one
+    about = (theme.cache_key(ws), choice.rankings, choice.candidates, choice.ends, choice.shown, choice.scores)
+    about += (wanted, choice.planted, *(make.keywords[name] for name in ("k", "cut_ranking", "present")))
+
+    def make_rows(target: int) -> dict | None:
+        if not 0 <= target < ws.n_val:
+            return None
+        there = replace(choice, explain=wanted if _is_wrong(ws, target) else "true")
+        rows = load(ws, target, there)
+        if any(row.failed for row in rows):
+            return None
+        return names.visible_all(make(target, rows, there, image=None, ahead=address))
+
+    address = AHEAD.offer(about, make_rows)
+    return address
 
 
 def _cut_row(row_id: str) -> None:

@@ -12,6 +12,8 @@ from attribution import UserError, Workspace
 from attribution.explore.opening_target import OpeningTarget
 from attribution.explore.targets import previous_and_next, ranked_targets
 from attribution.inputs.limits import shortened
+from attribution.rankings import row_names
+from attribution.rankings.unrolled import on_demand
 from pages.debug import hint, map_view, picker_filters, retraining, start
 from pages.debug.picker_filters import Filters
 from pages.ui import format as write
@@ -57,9 +59,9 @@ def restore(ws: Workspace, first: OpeningTarget | None) -> None:
     errors = state.restore(values, {state.TARGET: ws.check_target, state.K: link.check_k(retraining.K_MAX)}, params)
     if state.RANKINGS not in state_of:
         errors += [
-            f"no ranking {shortened(name)!r} here; there is {', '.join(ws.rankings())}"
+            f"no ranking {shortened(name)!r} here; {why_missing(ws, name)}"
             for name in params.get_all(state.RANKINGS)
-            if name not in ws.rankings()
+            if name not in row_names(ws)
         ]
     if not ws.has_base:
         unanswerable = [
@@ -72,6 +74,11 @@ def restore(ws: Workspace, first: OpeningTarget | None) -> None:
         errors += ["this link asks for predictions, and no model has been trained here yet"] if unanswerable else []
     for error in errors:
         st.warning(write.sentence(error), icon=":material/link_off:")
+
+
+def why_missing(ws: Workspace, name: str) -> str:
+    """What to say of a ranking that a link asks for in vain: which there are, or why it cannot be computed here."""
+    return on_demand.refusal(ws) if name == on_demand.NAME else f"there is {', '.join(ws.rankings())}"
 
 
 def draw_filters(ws: Workspace) -> tuple[Filters, Band]:
@@ -135,7 +142,8 @@ def draw_film(ws: Workspace, targets: np.ndarray, target: int) -> None:
         map_view.draw(ws, targets, target)
         return
     ids = _on_page(targets, target)
-    _strip(ws, "film", ids, target, wall=_view() == "wall", scale=sprite_sheet.scale(ws))
+    way = previous_and_next(targets, target)
+    _strip(ws, "film", ids, target, wall=_view() == "wall", scale=sprite_sheet.scale(ws), way=way)
 
 
 def draw_trail(ws: Workspace, target: int) -> None:

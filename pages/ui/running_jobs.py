@@ -12,6 +12,8 @@ from attribution.experiments.pruning import PruningSpec
 from attribution.experiments.retrain import RetrainSpec
 from attribution.experiments.study import StudySpec
 from attribution.experiments.support import SupportSpec
+from attribution.experiments.unrolled import UnrolledSpec
+from attribution.rankings.unrolled import on_demand
 from attribution.runner import commands
 from attribution.runner.commands import Command
 from attribution.store.database import FILE
@@ -110,6 +112,9 @@ def result_address(task: Task) -> tuple[str, dict[str, str]]:
     if any(kind.matches(task.spec) for kind in OF_A_TARGET):
         model = {state.MODEL: task.spec["model"]} if task.spec.get("model") else {}
         return "debug", {state.TARGET: str(task.spec["target"]), "job": str(task.id), "panel": "verdict"} | model
+    if UnrolledSpec.matches(task.spec):
+        model = {state.MODEL: task.spec["model"]} if task.spec.get("model") else {}
+        return "debug", {state.TARGET: str(task.spec["target"]), state.CUT_RANKING: on_demand.NAME} | model
     if PairedArmsSpec.matches(task.spec):
         return "labels", {state.STEP: state.BENEFIT}
     if StudySpec.matches(task.spec):

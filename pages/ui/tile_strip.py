@@ -1,6 +1,6 @@
 """The tile strip: rows of image tiles. Debug's rows, its wall of targets and every preview are drawn with it.
 
-`strip(key, data, on_pick, on_row, on_cut, on_trust)` draws `data`, a dict:
+`strip(key, data, on_pick, on_row, on_cut, on_act, on_trust)` draws `data`, a dict:
 
     atlas    {"url", "columns", "count", "width", "height"}: one picture that holds all tiles (sprite_sheet.py)
     scale    integer, how many pixels an image's pixel takes; `zoom` the same for the large view of a tile
@@ -16,15 +16,18 @@
     top      whether the page goes up to its top where a tile is chosen: it is about that one then
     live     {"url", "model", "target", "label", "classes", "rows": [[ranking, end, candidates], ...]}: the server's
              routes that say what a head would answer at the cut; each row that has a `live` shows it; absent: no head
+    ahead    of rows about a target: where the rows of others are, see attribution/live/ahead.py, or None
+    way      of tiles that are targets: [the one before the open one, the one after it], None where there is none; what
+             is chosen among them is shown at once in the strip that has `ahead`
     footnote the line under the strip while nothing is pointed at; absent: no such line
 
 A row: {"id", "tiles"} and, as far as they apply, "name" (absent: no header), "short" (its name where a tile's places
 are listed), "colour" (of its ranking, from palette.py), "about", "sign" ("+" or "-"), "sign_text", "mix" [{"text",
 "count", "same"}], "notes" [text] (a line together), "support" {"k" or None, "text"} (a mark after rank k where that is
 on view, and the text in that line), "details" [text] (of the tooltip alone), "chosen" and "choose" (the header is a
-button, and what it does), "label" (for screen readers), "empty" (why it has no tiles), "live" (its
-place in `live` above), "trust" {"level" (a key of `trust.VERDICTS`), "text", "details" (of its tooltip)} (how far the
-row can be trusted, a button of its own).
+button, and what it does), "label" (for screen readers), "empty" (why it has no tiles), "action"
+{"text", "title"} (the button behind that), "live" (its place in `live` above), "trust"
+{"level" (a key of `trust.VERDICTS`), "text", "details" (of its tooltip)} (how far the row can be trusted, a button).
 
 A tile: {"id", "at" (place in the atlas), "text" (what it is, in words)} and, as far as they apply, "caption", "mark" (a
 caption that stands out, such as "label: Coat"), "score", "flag" (a note such as a planted label).
@@ -34,6 +37,7 @@ What the person does comes back once, before the page runs again:
     on_row(row id)                  a row's header was clicked
     on_trust(row id)                how far a row can be trusted was clicked
     on_cut(k)                       the cut was moved, by drag, arrow keys or a click on a rank
+    on_act({"row", "of"})           the button of a row without tiles was clicked, where the rows were about `of`
 """
 
 import json
@@ -63,7 +67,7 @@ def component(name: str, *scripts: str, style: str | None = None):
     return st.components.v2.component(f"lineup.{name}", js=js, **({"css": css} if css else {}))
 
 
-_component = component("tile_strip", "pic.js", "live.js", "tile_strip.js", style="tile_strip.css")
+_component = component("tile_strip", "pic.js", "live.js", "ahead.js", "tile_strip.js", style="tile_strip.css")
 
 
 def strip(
@@ -72,10 +76,11 @@ def strip(
     on_pick: Callable | None = None,
     on_row: Callable | None = None,
     on_cut: Callable | None = None,
+    on_act: Callable | None = None,
     on_trust: Callable | None = None,
 ) -> None:
     """Draws `data`; see above. key: unique on the page."""
-    handlers = {"pick": on_pick, "row": on_row, "cut": on_cut, "trust": on_trust}
+    handlers = {"pick": on_pick, "row": on_row, "cut": on_cut, "act": on_act, "trust": on_trust}
     _component(
         key=key,
         data=names.visible_all(data),

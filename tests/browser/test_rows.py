@@ -337,3 +337,46 @@ def test_a_row_says_how_far_it_can_be_trusted(rows_page):
     assert page.evaluate("window.shifts()") < 0.02
     page.keyboard.press("Escape")
     expect(panel).to_have_count(0)
+
+
+ROWS_OF = """() => {
+  for (const node of document.querySelectorAll(".st-key-rows *"))
+    if (node.shadowRoot?.querySelector(".strip")) return node.shadowRoot.querySelector(".strip").dataset.of;
+}"""
+
+
+def open_with_rows_ahead(rows_page, page, path):
+    """The page, once it has the rows of the next target."""
+    with page.expect_response(re.compile("/ahead/")) as answer:
+        rows_page(path)
+    assert answer.value.ok
+    page.wait_for_function("address => performance.getEntriesByName(address).length > 0", arg=answer.value.url)
+    serving.settle(page)
+    return answer.value.json()
+
+
+def chosen_in_one_task(page, choose):
+    """What the rows are of in the very task of the browser in which a target is chosen, before a server can answer."""
+    return page.evaluate(f"() => {{ {choose}; return ({ROWS_OF})(); }}")
+
+
+NEXT = """document.querySelector(".st-key-next button").click()"""
+
+
+def test_the_next_target_has_its_rows_at_once(rows_page, page):
+    fetched = open_with_rows_ahead(rows_page, page, "/?target=3")
+    assert page.evaluate(ROWS_OF) == "3" and fetched["of"] == 4
+    assert chosen_in_one_task(page, NEXT) == "4"
+    at_once = rows(page).first.get_by_role("option").evaluate_all("tiles => tiles.map(tile => tile.ariaLabel)")
+    expect(page.get_by_role("spinbutton", name="Target")).to_have_value("4")
+    serving.settle(page)
+    told = rows(page).first.get_by_role("option").evaluate_all("tiles => tiles.map(tile => tile.ariaLabel)")
+    assert page.evaluate(ROWS_OF) == "4" and at_once == told
+
+
+def test_rows_come_back_where_the_page_does_not_follow(rows_page, page):
+    """Such as when the server is gone: rows never stand for long beside another target."""
+    open_with_rows_ahead(rows_page, page, "/?target=3")
+    page.evaluate("document.addEventListener('click', event => event.stopPropagation(), {capture: true})")
+    assert chosen_in_one_task(page, NEXT) == "4"
+    page.wait_for_function(f"() => ({ROWS_OF})() === '3'", timeout=10_000)

@@ -6,12 +6,14 @@ over a window of steps it says what a gradient more of any image would have done
 step shows each with probability b / n, so that this is the expectation over the order in which images are shown.
 """
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 from attribution.rankings.unrolled.gradients import hold_norms, logit_gradients
 from attribution.rankings.unrolled.trajectory import Trajectory, load, trained_weights
@@ -22,6 +24,8 @@ from attribution.training.trainer import Step, Trainer
 KEPT_CURVATURE = 0.999
 #: derivatives by all weights that are held at once
 MAX_ROWS_BYTES = 256 << 20
+#: images whose losses' derivatives along a direction are computed at once
+FORWARD_IMAGES = 250
 
 
 @dataclass
@@ -85,8 +89,11 @@ def expected_influence(
                 del under_way[row]
                 epoch = trajectory.steps[-1].epoch - step.epoch
                 load(network, window.weights / window.steps)
-                total = window.total.to(products or window.total.dtype)
-                _add_images(trainer, network, step.views, total, result[row, epoch], fast)
+                if exact:  # of a few targets: a pass forward for each is quicker than all images' derivatives
+                    _add_along(trainer, network, step.views, window.total, result[row, epoch])
+                else:
+                    total = window.total.to(products or window.total.dtype)
+                    _add_images(trainer, network, step.views, total, result[row, epoch], fast)
         if progress:
             progress(done, len(trajectory.steps))
     return result
@@ -181,9 +188,7 @@ def _images_at_once(network: nn.Module, rows: int = 1) -> int:
 def _add_images(trainer, network, views, total, result, fast):
     """Adds to `result` [K, n_train] the expected influence of each image in a window: of its loss in these `views`, at
     the weights of the network, with batch norm's statistics refreshed. total: [K, P], see `_Window`."""
-    keep = torch.arange(len(trainer.train_labels))
-    trainer.refresh_norms(network.train(), trainer.norm_images(keep))
-    network.eval()
+    _refresh_norms(trainer, network)
     labels = _labels(trainer)
     for shown in views.split(_images_at_once(network)):
         images = augmentation.augmented_batch(trainer.train_images, shown, trainer.recipe)
@@ -194,6 +199,34 @@ def _add_images(trainer, network, views, total, result, fast):
         by_weights, _ = logit_gradients(network, images, slopes[:, None], fast)
         product = (total @ by_weights[:, 0].to(total.dtype).T).to(by_weights.dtype) / len(views)
         result[:, shown[:, augmentation.IMAGE].cpu().numpy()] += product.cpu().numpy()
+
+
+def _add_along(trainer, network, views, total, result):
+    """As `_add_images`, by the losses' derivatives along each row of `total`: forward, without those by the weights."""
+    _refresh_norms(trainer, network)
+    labels, weights = _labels(trainer), trained_weights(network)
+    names = [name for name, weight in network.named_parameters() if weight.requires_grad]
+    for shown in views.split(FORWARD_IMAGES):
+        images = augmentation.augmented_batch(trainer.train_images, shown, trainer.recipe)
+        for row, direction in zip(result, total):
+            along = direction.split([weight.numel() for weight in weights])
+            with torch.no_grad(), forward_ad.dual_level(), warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)  # torch's own, of how it derives some layers
+                moving = {
+                    name: forward_ad.make_dual(weight.detach(), part.view(weight.shape))
+                    for name, weight, part in zip(names, weights, along)
+                }
+                logits = torch.func.functional_call(network, moving, images)
+                losses = trainer.loss(logits, shown, labels, "none")
+                slopes = forward_ad.unpack_dual(losses).tangent / len(views)
+            row[shown[:, augmentation.IMAGE].cpu().numpy()] += slopes.cpu().numpy()
+
+
+def _refresh_norms(trainer: Trainer, network: nn.Module) -> None:
+    """Sets batch norm's statistics to those that the network's weights have on the images, and evaluation mode."""
+    keep = torch.arange(len(trainer.train_labels))
+    trainer.refresh_norms(network.train(), trainer.norm_images(keep))
+    network.eval()
 
 
 def _labels(trainer: Trainer) -> Tensor:

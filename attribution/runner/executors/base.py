@@ -49,7 +49,8 @@ class Task:
 
 @dataclass(frozen=True)
 class SearchTask(Task):
-    """A whole support search under a head. spec: its JSON. Its "done" event has "answer"."""
+    """What a worker does as a whole: a support search under a head, Unrolled by one seed. spec: its JSON. Its "done"
+    event has "answer"."""
 
     spec: dict = field(default_factory=dict)
 

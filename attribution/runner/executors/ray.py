@@ -13,8 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from attribution.errors import UserError
+from attribution.experiments.unrolled import UnrolledSpec
 from attribution.files import ROOT
 from attribution.files.libraries import install_command
+from attribution.runner import unrolled_task
 from attribution.runner.executors.base import Task
 from attribution.runner.executors.local import threads_of
 from attribution.runner.executors.worker import failure_event, retrain
@@ -201,19 +203,24 @@ def _train(
             reported = time.monotonic()
 
     try:
-        return retrain(_load_trainer(images, task, device, packed), task, on_epoch)
+        trainer = _load_trainer(images, task, device, packed)
+        if "spec" in task:
+            return unrolled_task.unrolled_event(UnrolledSpec.from_json(task["spec"]), trainer, on_epoch)
+        return retrain(trainer, task, on_epoch)
     except Exception as error:
         return failure_event(error)
 
 
 def _load_trainer(images, task, device, packed):
-    name = task["recipe"], task["hash"]
+    name = task["recipe"], task["hash"], "spec" in task  # in float32 where it goes back
     if name not in _trainer_cache:
         _trainer_cache.clear()  # it holds the images on the device: one at a time
         if packed:
             from attribution.training.own.trainer import OwnTrainer
 
             _trainer_cache[name] = OwnTrainer(images, *own.unpack(packed))
+        elif "spec" in task:
+            _trainer_cache[name] = unrolled_task.load_trainer(images, name[0], device)
         else:
             from attribution.training.trainer import Trainer
 

@@ -19,7 +19,8 @@ import numpy as np
 from attribution.errors import UserError
 from attribution.experiments.head_support import find_support
 from attribution.experiments.support import SupportSpec
-from attribution.runner import model_tasks, recipe_check
+from attribution.experiments.unrolled import UnrolledSpec
+from attribution.runner import model_tasks, recipe_check, unrolled_task
 from attribution.runner.executors.base import encode_array
 from attribution.store.results import pack_margins
 from attribution.training import all_recipes, recipes
@@ -74,8 +75,10 @@ def lower_priority(niceness: int) -> None:
 
 def serve_request(request: dict, trainers: dict, events: TextIO = sys.stdout) -> dict:
     """Does one retraining and returns its event; trainers holds the last trainer, and its workspace, by (workspace,
-    recipe, hash)."""
-    name = (request["workspace"], request["recipe"], request["hash"])
+    recipe, hash, whether it goes back through trainings)."""
+    spec = request.get("spec")
+    goes_back = bool(spec) and UnrolledSpec.matches(spec)
+    name = (request["workspace"], request["recipe"], request["hash"], goes_back)
     if name not in trainers:
         trainers.clear()  # it holds the images, and perhaps a GPU: one at a time
         workspace = Workspace.open(name[0])
@@ -83,15 +86,17 @@ def serve_request(request: dict, trainers: dict, events: TextIO = sys.stdout) ->
             recipe_check.watch_writes()
         if request.get("fit", {}).get("shuffled"):
             workspace = recipe_check.with_shuffled_labels(workspace)
-        trainers[name] = load_trainer(workspace, *name[1:]), workspace
+        loaded = unrolled_task.load_trainer(workspace, name[1]) if goes_back else load_trainer(workspace, *name[1:3])
+        trainers[name] = loaded, workspace
     trainer, workspace = trainers[name]
 
     def report(epoch, epochs):
         write_event({"event": "epoch", "epoch": epoch, "epochs": epochs}, events)
 
-    if "spec" in request:
-        spec = SupportSpec.from_json(request["spec"])
-        return {"event": "done", "answer": find_support(spec, workspace, trainer)}
+    if goes_back:
+        return unrolled_task.unrolled_event(UnrolledSpec.from_json(spec), trainer, report)
+    if spec:
+        return {"event": "done", "answer": find_support(SupportSpec.from_json(spec), workspace, trainer)}
     if "fit" in request:
         return recipe_check.fit_event(trainer, request["fit"], report)
     if "compute" in request:

@@ -35,6 +35,8 @@ def data(ws, target, rows, **changes):
         "scores": False,
         "planted": None,
         "scale": 7,
+        "present": False,
+        "ahead": None,
     } | changes
     return lineup_view.strip_data(ws, target, rows, ATLAS, places, **given)
 

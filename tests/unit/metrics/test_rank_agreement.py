@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from attribution.metrics.rank_agreement import image_ranks, jaccard, rank_biased_overlap, spearman_over_union
+from attribution.metrics.rank_agreement import (
+    image_ranks,
+    jaccard,
+    mean_shared,
+    rank_biased_overlap,
+    spearman_over_union,
+)
 
 
 def test_jaccard():
@@ -43,3 +49,10 @@ def test_spearman_over_the_union():
     c = np.array([3, 4])  # nothing shared: what is first here ties at the end there
     assert spearman_over_union(a, c, image_ranks(a, 5), image_ranks(c, 5)) < -0.7
     assert np.isnan(spearman_over_union(a[:1], a[:1], image_ranks(a, 5), image_ranks(a, 5)))
+
+
+def test_shared_images_are_counted_over_pairs():
+    first, second, third = np.array([4, 2, 7, 1]), np.array([7, 4, 9, 8]), np.array([1, 2, 4, 7])
+    assert mean_shared([first, second, third]) == pytest.approx((2 + 4 + 2) / 3)
+    assert mean_shared([first, third]) == 4  # whatever their order
+    assert mean_shared([first]) is None and mean_shared([]) is None

@@ -17,6 +17,8 @@ from attribution.experiments import jobs, support_table
 from attribution.experiments.halves import random_half, subsets_spec
 from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.study import study_spec
+from attribution.experiments.unrolled import unrolled_spec
+from attribution.rankings.unrolled import on_demand
 from attribution.runner import runner as runner_module
 from attribution.runner.executors.base import Task, encode_array
 from attribution.runner.runner import Runner, run_runner
@@ -445,6 +447,80 @@ def test_whatever_cannot_be_written_is_written_later(ws, store, monkeypatch, nam
 def test_a_disk_that_is_full_is_seen_without_a_runner(store, monkeypatch):
     monkeypatch.setattr(jobs.shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(100, 100, 0))
     assert "is full; make room there" in jobs.trouble(store.folder)
+
+
+# -- what a worker does as a whole
+
+
+def ask_unrolled(ws, store, models):
+    spec = unrolled_spec(ws, 4, models)
+    return store.add_job(spec, spec.describe()), spec
+
+
+def scored(task):
+    return {"answer": {**on_demand.pack(np.full(60, task.spec["seeds"][0])), "seconds": 1.0}}
+
+
+def test_unrolled_is_computed_seed_by_seed_and_what_is_known_is_not_computed_again(ws, store):
+    runner = Runner(store, Pretender(slots=1, every=False))
+    number, _ = ask_unrolled(ws, store, 2)
+    for seed in (300, 301):
+        runner.step(0)
+        (task,) = runner.executor.busy.values()
+        assert task.spec["seeds"] == [seed] and store.job(number).done == seed - 300
+        runner.executor.finish(task, **scored(task))
+        runner.step(0)
+        assert ws.ranking("unrolled-exact").seeds_of(4)[-1] == seed
+    steps(runner, 3)
+    assert store.job(number).state == "done" and store.job(number).done == 2 and store.live_trainings() == {}
+    more, _ = ask_unrolled(ws, store, 3)
+    runner.step(0)
+    (task,) = runner.executor.busy.values()
+    assert task.spec["seeds"] == [302]
+    runner.executor.finish(task, **scored(task))
+    steps(runner, 3)
+    assert store.job(more).state == "done" and store.job(more).done == 3
+    assert ws.ranking("unrolled-exact").top(4, 1).scores.tolist() == [301.0]
+
+
+@pytest.mark.parametrize("ends", ["pause_job", "cancel_job"])
+def test_a_seed_that_is_ready_is_kept_though_its_job_is_paused_or_cancelled(ws, store, ends):
+    runner = Runner(store, Pretender(slots=1, every=False))
+    number, _ = ask_unrolled(ws, store, 2)
+    runner.step(0)
+    (task,) = runner.executor.busy.values()
+    runner.executor.finish(task, **scored(task))
+    getattr(store, ends)(number)
+    steps(runner, 3)
+    assert ws.ranking("unrolled-exact").seeds_of(4) == [300]
+    again, _ = ask_unrolled(ws, store, 2)
+    runner.step(0)
+    assert [task.spec["seeds"] for task in runner.executor.busy.values()] == [[301]]
+
+
+def test_two_jobs_that_want_the_same_seed_share_it(ws, store):
+    runner = Runner(store, Pretender(slots=3, every=False))
+    one, _ = ask_unrolled(ws, store, 1)
+    two, _ = ask_unrolled(ws, store, 2)
+    steps(runner, 3)
+    assert sorted(task.spec["seeds"][0] for task in runner.executor.busy.values()) == [300, 301]
+    for task in list(runner.executor.busy.values()):
+        runner.executor.finish(task, **scored(task))
+    steps(runner, 4)
+    assert store.job(one).state == store.job(two).state == "done"
+
+
+def test_steps_back_are_no_epochs(ws, store):
+    """What Unrolled reports is not what a training is timed by, and it is given time."""
+    runner = Runner(store, Pretender(slots=1, every=False))
+    ask_unrolled(ws, store, 1)
+    runner.step(0)
+    (task,) = runner.executor.busy.values()
+    for step in (1, 2, 3):
+        runner.executor.events.append((task, {"event": "epoch", "epoch": step, "epochs": 60}))
+        runner.step(0)
+    assert not runner.epoch_seconds and store.live_trainings()[task.key]["epoch"] == 3
+    assert runner._patience(runner.heard[task.key]) == runner_module.SILENT_START
 
 
 # -- workers that stand still

@@ -168,3 +168,14 @@ def test_what_cannot_be_remembered_is_no_error(store):
     store.remember_file("x" * 10_000, "state", "digest")
     store.set_identity("x" * 10_000, "value")
     assert store.read_file("x" * 10_000, "state") is None and store.identity("x" * 10_000) is None
+
+
+def test_questions_of_a_verb_are_found_without_their_answers(store):
+    store.put_answer("r", {"verb": "unrolled", "target": 4}, {"scores": "x" * 1000})
+    store.put_answer("r", {"verb": "worth", "said": "of unrolled"}, {"n": 1})
+    store.put_answer("other", {"verb": "unrolled", "target": 5}, {})
+    (found,) = store.answered_questions("r", "unrolled")
+    assert found[0] == {"verb": "unrolled", "target": 4} and found[1] > 0
+    assert [answer["n"] for _, answer in store.answers("r", "worth")] == [1]
+    store.db.execute("UPDATE answers SET question = substr(question, 1, 30) WHERE recipe = 'r'")  # damaged
+    assert store.answered_questions("r", "unrolled") == []
