@@ -215,7 +215,7 @@ class Strip {
   row(row, index) {
     const line = make("div", "row" + (row.sign === "-" ? " harmful" : row.sign === "+" ? " helpful" : "") +
       (row.chosen ? " chosen" : "") + (row.tiles.length ? "" : " bare") + (row.live === undefined ? "" : " lively"));
-    if (row.name !== undefined) line.append(this.head(row));
+    if (row.name !== undefined) line.append(row.trust ? this.side(row) : this.head(row));
     if (!row.tiles.length) {
       line.append(make("div", "none", row.empty || ""));
       if (row.action) line.append(this.action(row));
@@ -288,6 +288,19 @@ class Strip {
     head.title = [row.choose, row.about, classes && "classes: " + classes, ...notes, row.support && row.support.text,
       ...(row.details || [])].filter(Boolean).join("\n");
     return head;
+  }
+
+  // The header and, beneath it, how far the row can be trusted: a button of its own, which opens the details.
+  side(row) {
+    const side = make("div", "side"), trust = make("button", "trust");
+    trust.type = "button";
+    trust.dataset.trust = row.id;
+    trust.dataset.part = "trust " + row.id;
+    trust.title = row.trust.details;
+    trust.setAttribute("aria-label", `${row.short || row.name}, how far to trust this row: ${row.trust.details}`);
+    trust.append(make("span", "level " + row.trust.level), make("span", "said", row.trust.text));
+    side.append(this.head(row), trust);
+    return side;
   }
 
   mix(parts, words) {
@@ -464,7 +477,7 @@ class Strip {
     else this.scroller.scrollLeft += x - view.left - this.headWidth() - this.pitch;
   }
 
-  headWidth() { return this.inner.querySelector(".head")?.offsetWidth || 0; }
+  headWidth() { return this.inner.querySelector(".side, .head")?.offsetWidth || 0; }
 
   // -- pointing and choosing
 
@@ -547,6 +560,8 @@ class Strip {
     if (event.target.closest(".cut, .edge")) return; // see `grab`
     const rank = event.target.closest(".rank");
     if (rank && this.data.cut) return this.moveCut(Number(rank.dataset.cut), true);
+    const trust = event.target.closest("[data-trust]");
+    if (trust) return this.send("trust", trust.dataset.trust);
     const head = event.target.closest("[data-choose]");
     if (head) return this.send("row", head.dataset.choose);
     const node = event.target.closest(".tile");

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attribution.builds import own_models
+from attribution.builds import firsts, own_models
 from attribution.builds.base_models import BASE_SEEDS, load_base_networks, of_model, restore_network, train_base_models
 from attribution.builds.halves import load_half_margins, train_halves
 from attribution.builds.timing import Stopwatch
@@ -61,6 +61,9 @@ def build_trak(workspace: Workspace, name: str, dim: int, progress: Progress) ->
             **command_provenance(f"rankings build trak --dim {dim}{of_model(workspace)}"),
         },
     )
+    readers = [_score_reader([part]) for part in factors]
+    kept = firsts.compute(name, workspace.n_train, np.arange(workspace.n_val), readers, progress)
+    firsts.save(workspace, kept, command_provenance(f"rankings build trak --dim {dim}{of_model(workspace)}"))
     shutil.rmtree(cache_folder, ignore_errors=True)
     return provenance
 
@@ -163,7 +166,8 @@ def build_datamodels(workspace: Workspace, name: str, count: int, progress: Prog
         zero_is_none=True,
         read_scores=lambda start, stop: weights[start:stop],
     )
-    return importing.import_ranking(
+    command = command_provenance(f"rankings build datamodels --models {count}{of_model(workspace)}")
+    provenance = importing.import_ranking(
         workspace,
         incoming,
         name,
@@ -174,9 +178,29 @@ def build_datamodels(workspace: Workspace, name: str, count: int, progress: Prog
             "models": count,
             "made_for": ranking_origin(workspace, "halves"),
             **tuned,
-            **command_provenance(f"rankings build datamodels --models {count}{of_model(workspace)}"),
+            **command,
         },
     )
+    kept = fit_two_halves(name, masks, margins.mean(1), tuned["penalty"], progress)
+    firsts.save(workspace, kept, command)
+    return provenance
+
+
+def fit_two_halves(
+    name: str, masks: np.ndarray, margins: np.ndarray, penalty: float, progress: Progress
+) -> firsts.Firsts:
+    """The first images of two fits of Datamodels, each on every other one of the models, to see how far they agree.
+    masks, margins, penalty: as `datamodels.fit_lasso` takes them."""
+    from attribution.rankings import datamodels as method
+
+    n_val = margins.shape[1]
+    weights = []
+    for half in (0, 1):
+        text = f"{name}, fit {half + 1} of 2 on half of the models: targets"
+        on_target = lambda done, text=text: progress(text, done, n_val)  # noqa: E731
+        weights.append(method.fit_lasso(masks[half::2], margins[half::2], penalty, on_target))
+    readers = [lambda start, stop, fit=fit: fit[start:stop] for fit in weights]
+    return firsts.compute(name, masks.shape[1], np.arange(n_val), readers, progress, fits=True)
 
 
 def fit_tuned_datamodels(

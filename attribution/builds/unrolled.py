@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from attribution.builds import unrolled_own
+from attribution.builds import firsts, unrolled_own
 from attribution.builds.base_models import of_model
 from attribution.builds.timing import Stopwatch
 from attribution.errors import UserError
@@ -185,6 +185,9 @@ def build_unrolled(workspace: Workspace, name: str, plan: Plan, progress: Progre
             **command_provenance(_command(workspace, plan, compact)),
         },
     )
+    readers = [_score_reader(folder, recipe, plan, seed) for seed in seeds]
+    kept = firsts.compute(name, workspace.n_train, np.array(plan.targets), readers, progress)
+    firsts.save(workspace, kept, command_provenance(_command(workspace, plan, compact)))
     for seed in seeds:  # what another build has left there to go on from stays
         for start in range(0, len(plan.targets), plan.block):
             _score_file(folder, recipe, plan, seed, start).unlink(missing_ok=True)
@@ -261,11 +264,17 @@ def _score_file(folder: Path, recipe, plan: Plan, seed: int, start: int) -> Path
 
 def _read_scores(folder: Path, recipe, plan: Plan, seeds: list[int], start: int, stop: int) -> np.ndarray:
     """The mean over trainings of the planned targets from `start` to `stop`, float32 [stop - start, n_train]."""
-    parts = []
-    for first in range(start // plan.block * plan.block, stop, plan.block):
-        each = []
-        for seed in seeds:
+    return np.mean([_score_reader(folder, recipe, plan, seed)(start, stop) for seed in seeds], axis=0)
+
+
+def _score_reader(folder: Path, recipe: Recipe, plan: Plan, seed: int) -> firsts.ScoreReader:
+    """Reads the scores by one training of the planned targets."""
+
+    def read(start: int, stop: int) -> np.ndarray:
+        parts = []
+        for first in range(start // plan.block * plan.block, stop, plan.block):
             with np.load(_score_file(folder, recipe, plan, seed, first)) as arrays:
-                each.append(arrays["scores"][max(start - first, 0) : stop - first])
-        parts.append(np.mean(each, axis=0))
-    return np.concatenate(parts)
+                parts.append(arrays["scores"][max(start - first, 0) : stop - first])
+        return np.concatenate(parts)
+
+    return read

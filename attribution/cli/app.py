@@ -53,10 +53,12 @@ GROUPS = {
         [importing.halves_import, build.halves_train],
     ),
     "evaluate": (
-        "Measure rankings: supports, agreement, lds, cost, compute, conditioning, hubs; and detectors: mislabels.",
+        "Measure rankings: supports, agreement, trust, lds, cost, compute, conditioning, hubs; detectors: mislabels.",
         [
             evaluate.evaluate_supports,
             checks.evaluate_agreement,
+            checks.evaluate_trust,
+            checks.evaluate_metasmoothness,
             evaluate.evaluate_conditioning,
             checks.evaluate_hubs,
             checks.evaluate_backdoor,
@@ -92,9 +94,10 @@ GROUPS = {
         [recipe.recipe_new, recipe.recipe_add, recipe.recipe_check, recipe.recipe_list, recipe.recipe_remove],
     ),
     "rankings": (
-        "Rankings of your own: build, combine, add, list, remove.",
+        "Rankings of your own: build, firsts, combine, add, list, remove.",
         [
             build.rankings_build,
+            build.rankings_firsts,
             own_ranking.rankings_combine,
             own_ranking.rankings_add,
             own_ranking.rankings_list,

@@ -23,6 +23,7 @@ from attribution.cli import (
 )
 from attribution.errors import UserError
 from attribution.export.numbers import byte_size, duration, number, percent
+from attribution.files import user_path
 from attribution.inputs import limits
 from attribution.training.edits import parse_image_numbers
 from attribution.workspace.workspace import DEMO, Workspace
@@ -217,6 +218,23 @@ def _ranking_name(ws: Workspace, name: str) -> str:
     """`name`, with the model that a ranking is built for where that is not the workspace's own recipe, whose ranking
     it would replace."""
     return f"{name}-{ws.model.lower()}"[:40] if ws.model else name
+
+
+def rankings_firsts(
+    name: Annotated[str, typer.Argument(help="A ranking that is the mean over several models.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Scores by each model, targets by training images: .npy, or .npz with `scores`."),
+    ],
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """Keep the first images of each model of a ranking, which say how far its rows are the seeds' doing."""
+    from attribution.builds import firsts
+
+    kept = with_progress(firsts.keep, ws, name, [[user_path(file)] for file in files])
+    answer = {"ranking": name, "models": kept.models, "half": kept.half, "splits": kept.splits, "first": firsts.FIRST}
+    print_answer(as_json, answer, f"{name}: the first {firsts.FIRST} images of {kept.models} models are kept")
 
 
 def rankings_build(

@@ -1,14 +1,17 @@
-"""Commands that check rankings and detectors on their own: evaluate agreement, hubs, algorithms, backdoor, sanity,
-mislabels."""
+"""Commands that check rankings and detectors on their own: evaluate agreement, trust, metasmoothness, hubs, algorithms,
+backdoor, sanity, mislabels."""
 
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 
 from attribution.cli import (
+    Candidates,
     JsonOption,
     Rankings,
+    Recipe,
     WorkspaceOption,
     command_line,
     mean_ci,
@@ -19,7 +22,8 @@ from attribution.cli import (
     with_progress,
 )
 from attribution.cli.evaluate import save_for_pages
-from attribution.export.numbers import estimate, number, percent
+from attribution.errors import UserError
+from attribution.export.numbers import MISSING, estimate, number, percent
 from attribution.files import user_path, write_json
 from attribution.inputs import limits
 from attribution.workspace.provenance import command_provenance
@@ -55,6 +59,66 @@ def evaluate_agreement(
     ]
     title = f"top {k}, {answer['targets']:,} targets, mean (95 % over targets)"
     print_answer(as_json, answer, (title, pairs), ("", classes))
+
+
+def evaluate_trust(
+    target: Annotated[
+        str | None, typer.Option(help="The validation image, counted from 0; a summary of many, if not given.")
+    ] = None,
+    rankings: Rankings = None,
+    targets: Annotated[str | None, typer.Option(help="Of the summary, such as 0-99; all, if not given.")] = None,
+    end: Annotated[str, typer.Option(help="helpful or harmful; of rankings with a sign alone")] = "helpful",
+    candidates: Candidates = None,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """How far a row can be trusted: between seeds, beside other rankings, a control by norm and chance, and whether its
+    predicted changes came true. Only what is stored is read."""
+    from attribution.evaluation import trust
+    from attribution.store.results import ResultStore
+    from attribution.training.edits import parse_image_numbers
+
+    names = ranking_names(ws, rankings)
+    if target is None:
+        numbers = parse_image_numbers(targets, ws.n_val, "validation") if targets else range(ws.n_val)
+        return _print_trust_summary(as_json, with_progress(trust.report, ws, names, np.array(numbers), end))
+    number_of_target = ws.check_target(target)
+    with ResultStore.for_workspace(ws) as store:
+        rows = trust.rows_of_target(ws, store, number_of_target, names, end, candidates)
+    shared = [
+        {"ranking": row.ranking, "and": name, "share": overlap.text, "by chance": overlap.chance_text}
+        for row in rows
+        for name, overlap in (({"a norm-only control": row.norm} if row.norm else {}) | row.others).items()
+    ]
+    print_answer(
+        as_json,
+        trust.target_report(number_of_target, rows),
+        *[f"{row.ranking}: {row.sentence}" for row in rows],
+        (f"first images of each row, {end}, target {number_of_target}", shared),
+        *[f"{row.ranking}, not tested: {why}" for row in rows for why in row.unknown.values()],
+    )
+
+
+def _print_trust_summary(as_json: bool, answer: dict) -> None:
+    rows = [
+        {
+            "ranking": name,
+            "between halves of its models": mean_ci(row["seeds"], digits=1),
+            "between two models": mean_ci(row["single"], digits=1),
+            "a control by norm": mean_ci(row["norm"], digits=1),
+            "chance": mean_ci(row["chance"], digits=1),
+            "changes that held": _share(row["changes"]),
+            **{verdict.replace("_", " "): _share(share) for verdict, share in row["verdicts"].items()},
+        }
+        for name, row in answer["rankings"].items()
+    ]
+    first = answer["thresholds"]["first"]
+    title = f"of the first {first} images, {answer['end']}, {answer['targets']:,} targets, mean (95 % over targets)"
+    print_answer(as_json, answer, (title, rows))
+
+
+def _share(share: dict) -> str:
+    return percent(share["share"]) + f" of {share['n']:,}" if share["n"] else MISSING
 
 
 def evaluate_hubs(
@@ -246,4 +310,50 @@ def evaluate_mislabels(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
         for name, row in answer["detectors"].items()
     ]
     title = f"{answer['n_planted']} planted errors among {answer['n_train']:,} training images"
+    print_answer(as_json, answer, (title, rows))
+
+
+def evaluate_metasmoothness(
+    shares: Annotated[str, typer.Option(help="Shares of the training images that are left out, with commas.")] = (
+        "0.01,0.05,0.1"
+    ),
+    epochs: Annotated[
+        int, whole_option("--epochs", 1, limits.MAX_MODELS, "The last epochs, which are gone back through.")
+    ] = 3,
+    seeds: Annotated[int, whole_option("--seeds", 1, limits.MAX_MODELS, "Trainings to go back through.")] = 2,
+    draws: Annotated[
+        int, whole_option("--draws", 1, limits.MAX_MODELS, "Random sets left out, of each share and seed.")
+    ] = 2,
+    targets: Annotated[
+        int, whole_option("--targets", 4, limits.MAX_IMAGES, "Validation images, drawn at random.")
+    ] = 60,
+    recipe: Recipe = None,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """How well a recipe's derivative, which Unrolled rests on, predicts trainings without some images. Interrupted, it
+    resumes when run again."""
+    from attribution.evaluation import metasmoothness
+
+    ws = ws.with_model(recipe or ws.model)
+    try:
+        numbers = [float(share) for share in split_names(shares)]
+    except ValueError:
+        raise UserError(f"--shares {shares!r} is no list of numbers; give such as 0.01,0.05") from None
+    answer = with_progress(metasmoothness.compute, ws, numbers, epochs, seeds, draws, targets)
+    options = {"shares": shares, "epochs": epochs, "seeds": seeds, "draws": draws, "targets": targets}
+    save_for_pages(ws, metasmoothness, answer, "metasmoothness", **options)
+    rows = [
+        {
+            "left out": percent(row["share"]),
+            "images": row["dropped"],
+            "margins change by": number(row["spread"], 2),
+            **{f"last {by['epochs']}": estimate(by["spearman"], by["ci"], 2) for by in row["epochs"]},
+        }
+        for row in answer["shares"]
+    ]
+    title = (
+        f"recipe {answer['recipe']}: Spearman of predicted and measured change over {answer['targets']} targets "
+        f"(95 %), by the last epochs gone back through; {len(answer['seeds'])} seeds, {answer['draws']} draws"
+    )
     print_answer(as_json, answer, (title, rows))

@@ -78,9 +78,14 @@ def signed_rankings(workspace: Workspace) -> list[str]:
     return [ranking.name for ranking in rankings if ranking.signed and ranking.complete and not ranking.live]
 
 
-def compute(workspace: Workspace, store: ResultStore | None = None, progress: Progress = lambda *at: None) -> Removals:
+def compute(
+    workspace: Workspace,
+    store: ResultStore | None = None,
+    progress: Progress = lambda *at: None,
+    target: int | None = None,
+) -> Removals:
     """Every measured removal under the workspace's recipe: the traces of removal supports and, where there is a store,
-    single retrainings with their random controls.
+    single retrainings with their random controls. target: of this one alone.
 
     Raises UserError where no ranking has a sign, there are no base models, or nothing was removed yet.
     """
@@ -92,7 +97,7 @@ def compute(workspace: Workspace, store: ResultStore | None = None, progress: Pr
             "build or import one, such as TRAK"
         )
     unedited = _UneditedMargins(workspace, store)
-    removals = [*_support_removals(workspace, store, progress), *_retrain_removals(workspace, store)]
+    removals = [*_support_removals(workspace, store, progress, target), *_retrain_removals(workspace, store, target)]
     if not removals:
         raise UserError(f"nothing was removed in {workspace.name} yet; ask for a removal study, or retrain once")
     sources = tuple(dict.fromkeys(source for source, *_ in removals))
@@ -125,13 +130,14 @@ def save(workspace: Workspace, removals: Removals, provenance: dict, record: Cal
     STORED.save(workspace, arrays, {**provenance, **computed_with}, record)
 
 
-def load(workspace: Workspace) -> Removals | None:
+def load(workspace: Workspace, of_all: bool = True) -> Removals | None:
     """The stored removals; None where nothing is stored, where one of the rankings or the base models has changed or is
-    gone, or where another signed ranking was added. Raises UserError where the arrays do not fit each other."""
+    gone, or, with `of_all`, where another signed ranking was added. Raises UserError where the arrays do not fit each
+    other."""
     if not STORED.is_current(workspace):
         return None
     made = STORED.provenance(workspace)
-    if signed_rankings(workspace) != made["rankings"]:
+    if of_all and signed_rankings(workspace) != made["rankings"]:
         return None
     arrays = STORED.read_arrays(workspace, dict.fromkeys(STORED_ARRAYS, ()))
     n = len(arrays["target"])
@@ -277,9 +283,10 @@ def chart_points(removals: Removals, summary: dict, name: str, origin: str) -> l
     ]
 
 
-def _support_removals(workspace, store, progress):
+def _support_removals(workspace, store, progress, target):
     """(source, target, ids, seeds, mean margin) of every k of every removal support of a listed ranking."""
-    supports = support_table.load_support_table(workspace, store)
+    only = {} if target is None else {"target": target}
+    supports = support_table.load_support_table(workspace, store, **only)
     # a ranking that is not listed is a variant of a listed one: its sets would count as another ranking's
     supports = supports[(supports.kind == "remove") & supports.ranking.isin(workspace.rankings())]
     for at, row in enumerate(supports.itertuples(), 1):
@@ -296,7 +303,7 @@ def _support_removals(workspace, store, progress):
         progress("calibration: supports", at, len(supports))
 
 
-def _retrain_removals(workspace, store):
+def _retrain_removals(workspace, store, target):
     """The same of the newest single retrainings and of their random controls."""
     if store is None:
         return
@@ -305,6 +312,8 @@ def _retrain_removals(workspace, store):
     for job in store.jobs_of_verb("retrain", MAX_RETRAIN_JOBS):
         spec = RetrainSpec.from_json(job.spec)
         if job.state != "done" or spec.kind != "remove" or spec.recipe != workspace.recipe:
+            continue
+        if target is not None and spec.target != target:
             continue
         for kind, edits in spec.edits(workspace).items():
             for edit in edits:

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
+from attribution.errors import UserError
+from attribution.evaluation.trust import RowTrust, TrustMeter, of_lineup
 from attribution.explore.lineup import LineupRow
 from attribution.export import fonts
 from attribution.export.numbers import share
@@ -20,7 +22,7 @@ from attribution.workspace.workspace import Workspace
 
 INK, FAINT, HAIRLINE = "#1a1a1a", "#666666", "#cccccc"
 FORMATS = (".png", ".svg", ".pdf", ".csv")
-COLUMNS = ["target", "ranking", "end", "rank", "train", "source_index", "label", "same_class", "score"]
+COLUMNS = ["target", "ranking", "end", "rank", "train", "source_index", "label", "same_class", "score", "trust"]
 TILE = 96  # about as many pixels a tile's side; tiles are drawn at an integer multiple of the image
 MOST_SIGNS = 500  # of a text: to measure a longer one takes seconds
 HEADER_WIDTH, GAP, MARGIN = 330, 14, 40  # width of a row's header, space between tiles, margin of the page
@@ -48,10 +50,12 @@ def encode(ws: Workspace, target: int, rows: list[LineupRow], ending: str, k: in
 
 
 def table(ws: Workspace, target: int, rows: list[LineupRow]) -> pd.DataFrame:
-    """One line for each tile, columns COLUMNS: rank counts from 1, train is the training image.
+    """One line for each tile, columns COLUMNS: rank counts from 1, train is the training image, trust says how far the
+    row can be trusted.
 
     Labels are the given ones. Scores of different rankings are in different units.
     """
+    trusts = _trusts(ws, target, rows)
     parts = [
         pd.DataFrame(
             {
@@ -64,6 +68,7 @@ def table(ws: Workspace, target: int, rows: list[LineupRow]) -> pd.DataFrame:
                 "label": pd.Series([ws.classes[c] for c in row.labels], dtype=object),  # a lone surrogate in a name
                 "same_class": row.labels == ws.val_labels[target],
                 "score": np.nan if row.scores is None else row.scores,
+                "trust": trusts[row.id].sentence if row.id in trusts else "",
             }
         )
         for row in rows
@@ -121,8 +126,12 @@ def _draw_page(page, pen, ws: Workspace, target: int, rows: list[LineupRow], k: 
     for rank in range(columns):
         x = left + HEADER_WIDTH + rank * pitch + (pitch - GAP) / 2
         _draw_text(pen, (x, top - 26), str(rank + 1), 18, FAINT, anchor="mt")
+    trusts = _trusts(ws, target, rows)
     for i, row in enumerate(rows):
-        _draw_row(page, pen, ws, target, row, (left, top + sum(heights[:i])))
+        corner = left, top + sum(heights[:i])
+        _draw_row(page, pen, ws, target, row, corner)
+        if row.id in trusts and trusts[row.id].verdict != "not_tested":
+            _draw_text(pen, (left, corner[1] + 121), trusts[row.id].short, 18, width=HEADER_WIDTH - 20)
     if k is not None and 1 <= k <= columns:
         x = left + HEADER_WIDTH + k * pitch - GAP / 2
         pen.line([x, top - 34, x, top + sum(heights) - 8], fill=INK, width=4)
@@ -135,6 +144,14 @@ def _draw_page(page, pen, ws: Workspace, target: int, rows: list[LineupRow], k: 
     if ws.planted:
         notes.append(f"labels as given, {ws.planted} planted errors among them")
     _draw_text(pen, (left, _page_size(ws, rows)[1] - MARGIN - 12), " · ".join(notes), 18, FAINT)
+
+
+def _trusts(ws: Workspace, target: int, rows: list[LineupRow]) -> dict[str, RowTrust]:
+    """Row id -> how far the row can be trusted; none where what is stored for that cannot be read."""
+    try:
+        return of_lineup(TrustMeter(ws), target, rows)
+    except UserError:
+        return {}
 
 
 def _prediction_lines(ws: Workspace, target: int) -> tuple[str, ...]:

@@ -2,7 +2,9 @@
 union."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import combinations
+from math import comb
 
 import numpy as np
 import scipy
@@ -86,3 +88,28 @@ def mean_shared(orders: Sequence[np.ndarray]) -> float | None:
     """
     shared = [len(np.intersect1d(a, b, assume_unique=True)) for a, b in combinations(orders, 2)]
     return float(np.mean(shared)) if shared else None
+
+
+def shared_by_chance(classes: tuple[tuple[int, int, int], ...]) -> tuple[float, int, int]:
+    """How many images two lists share by chance, where each draws so many of every class at random: (mean, and the ends
+    of the range that holds the middle 95 %).
+
+    classes  (n, a, b) of each class: of its n candidates the lists hold a and b
+
+    The number shared of a class is hypergeometric, and of all classes their sum.
+
+    >>> shared_by_chance(((500, 20, 20),))
+    (0.8, 0, 3)
+    """
+    return _shared_by_chance(tuple(sorted((n, min(a, b), max(a, b)) for n, a, b in classes if a and b)))
+
+
+@lru_cache(maxsize=4096)
+def _shared_by_chance(classes) -> tuple[float, int, int]:
+    chance = np.ones(1)
+    for n, a, b in classes:
+        of_class = [comb(a, x) * comb(n - a, b - x) / comb(n, b) for x in range(a + 1)]
+        chance = np.convolve(chance, of_class)
+    below = np.cumsum(chance)
+    low, high = (int(np.searchsorted(below, tail)) for tail in (0.025, 0.975))
+    return sum(a * b / n for n, a, b in classes), low, high

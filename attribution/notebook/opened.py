@@ -180,6 +180,25 @@ class OpenWorkspace:
         lineup = self.lineup(target, **options)
         return lineup.image() if path is None else lineup.save(path)
 
+    def trust(
+        self,
+        target: int,
+        rankings: str | Sequence[str] | None = None,
+        *,
+        end: str = "helpful",
+        candidates: str | None = None,
+    ) -> Answer:
+        """How far a target's rows can be trusted, those that a page opens with if none are named, by what is stored:
+        what `evaluate trust --target --json` prints. Raises UserError as `attribution.evaluation.trust`."""
+        from attribution.evaluation import trust
+        from attribution.store.results import ResultStore
+
+        asked = [rankings] if isinstance(rankings, str) else list(rankings or default_rankings(self.workspace))
+        with ResultStore.for_workspace(self.workspace) as store:
+            rows = trust.rows_of_target(self.workspace, store, target, asked, end, candidates)
+        shown = [{"ranking": row.ranking, "": row.sentence} for row in rows]
+        return Answer(trust.target_report(target, rows), f"the first images for validation image {target}", shown)
+
     # -- what is trained
 
     def retrain(

@@ -18,7 +18,7 @@ _NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
 _OF_MODEL = rf"(?:{MODEL_FOLDER}{_NAME}/)?"
 #: the names that a part may have
 PART_PATTERN = re.compile(
-    rf"{_OF_MODEL}(?:(?:rankings|features|detectors|hubs|map)/)?{_NAME}|combinations/{_NAME}(?:\+{_NAME})+"
+    rf"{_OF_MODEL}(?:(?:rankings|features|detectors|hubs|map|firsts)/)?{_NAME}|combinations/{_NAME}(?:\+{_NAME})+"
 )
 
 _END = r"(?![\s\S])"  # "$" is before a newline at the end, too

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 #: parts of the data set, whichever model looks at it; of detectors those that no model had a part in
 SHARED_PARTS = (
-    *("features/", "rankings/", "combinations/", "hubs/", "map/", "data", "agreement", "copies", "faults"),
+    *("features/", "rankings/", "combinations/", "firsts/", "hubs/", "map/", "data", "agreement", "copies", "faults"),
     *("detectors/knn-", "detectors/harm-"),
 )
 

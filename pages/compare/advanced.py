@@ -7,7 +7,7 @@ import streamlit as st
 from attribution import Workspace
 from attribution.training.head.recipe import is_head
 from attribution.workspace import heads
-from pages.compare import calibration, features, model_diff, tab_frame, two_models
+from pages.compare import calibration, features, metasmoothness, model_diff, tab_frame, two_models
 from pages.compare.agreement import candidate_sets
 from pages.compare.checks import tab as checks
 from pages.compare.supports import adaptive, lds_vs_support, pruning, recipe_transfer
@@ -15,6 +15,7 @@ from pages.ui import state
 
 TOPICS: dict[str, Callable[[Workspace], None]] = {  # their names stand in links
     "Calibration": calibration.draw,
+    "Metasmoothness": metasmoothness.draw,
     "Features": features.draw,
     "Algorithms": model_diff.draw,
     "Two models": two_models.draw,
@@ -28,6 +29,7 @@ TOPICS: dict[str, Callable[[Workspace], None]] = {  # their names stand in links
 #: topics that a head has no part in -> why
 OF_NETWORKS = {
     "Algorithms": "This compares two ways to train a network, and a head is not a network",
+    "Metasmoothness": "This goes back through the steps of a training, and a head is solved without steps",
     "Checks": "These checks compare trained networks with untrained or poisoned ones, and a head is not a network",
 }
 

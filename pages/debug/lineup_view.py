@@ -48,16 +48,19 @@ def strip_data(
     scale: int,
     present: bool,
     ahead: str | None,
+    trust: dict[str, dict] | None = None,
 ) -> dict:
     """The strip's data for `rows`.
 
     places: training image -> place in `atlas`; chosen: the ranking that is cut; supports: ranking -> its measured
     support (retraining.py); planted: the original label of each training image, -1 where it was not changed, or None to
-    hide them; present, ahead: as in `tile_strip`.
+    hide them; present, ahead: as in `tile_strip`; trust: row id -> how far the row can be trusted, as the strip takes
+    it.
     """
     columns = max([len(row.ids) for row in rows], default=0)
     cut_row = next((row.id for row in rows if row.ranking == chosen and not row.undefined), None)
     drawn = [_row(ws, target, row, places, cut_row, supports, explain, scores, planted, shown) for row in rows]
+    drawn = [line | ({"trust": said} if (said := (trust or {}).get(line["id"])) else {}) for line in drawn]
     cut = {"k": k, "shown": columns, "max": cut_max} if columns else None
     live = _live(ws, target, rows, drawn) if cut else None
     return tile_strip.strip_data(

@@ -28,6 +28,7 @@ from pages.debug import (
     rows,
     suspects,
     target_picker,
+    trust,
 )
 from pages.debug.lineup_view import Choice
 from pages.debug.picker_filters import Filters
@@ -214,6 +215,8 @@ def _draw_drawer(ws: Workspace, target: int, cut: retraining.Cut, loaded: list[L
     panels = {}
     if ws.has_base:
         panels["verdict"] = lambda: drawer_verdict.draw(ws, target, question.asked(ws, target, cut))
+    panels[drawer.TRUST] = lambda: trust.draw(ws, target, loaded)
+    if ws.has_base:
         panels["history"] = lambda: drawer_history.draw(ws, target)
     if (image := drawer.image()) is not None:
         panels["image"] = lambda: drawer_image.draw(ws, target, image, loaded, planted, _follow_image)

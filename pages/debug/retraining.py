@@ -64,8 +64,13 @@ class Stored:
 
 
 def _stored(ws: Workspace) -> Stored:
+    return _read_stored(ws, str(ResultStore.folder_of(ws)), store_state(ws))
+
+
+def store_state(ws: Workspace) -> list[tuple[int, int] | None]:
+    """Changes with every write to the result store."""
     folder = ResultStore.folder_of(ws)
-    return _read_stored(ws, str(folder), [_file_state(folder / name) for name in (FILE, f"{FILE}-wal")])
+    return [_file_state(folder / name) for name in (FILE, f"{FILE}-wal")]
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

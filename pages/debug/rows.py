@@ -14,7 +14,7 @@ from attribution.inputs import names
 from attribution.live.ahead import AHEAD
 from attribution.rankings.own import OwnRanking
 from attribution.rankings.unrolled import on_demand
-from pages.debug import computed_row, lineup_view, retraining, row_picker
+from pages.debug import computed_row, drawer, lineup_view, retraining, row_picker, trust
 from pages.debug.lineup_view import Choice
 from pages.ui import sprite_sheet, state, theme
 from pages.ui.tile_strip import strip
@@ -155,6 +155,7 @@ def draw_strip(
         on_row=_cut_row,
         on_cut=_move_cut,
         on_act=lambda act: computed_row.ask(ws, act["of"]),
+        on_trust=lambda row: drawer.open_panel(drawer.TRUST),
     )
 
 
@@ -188,6 +189,7 @@ def _strip_data(
         scores=choice.scores,
         planted=planted,
         scale=sprite_sheet.scale(ws),
+        trust=trust.marks(ws, target, rows),
         present=present,
         ahead=ahead,
     )

@@ -1,6 +1,6 @@
 """The tile strip: rows of image tiles. Debug's rows, its wall of targets and every preview are drawn with it.
 
-`strip(key, data, on_pick, on_row, on_cut, on_act)` draws `data`, a dict:
+`strip(key, data, on_pick, on_row, on_cut, on_act, on_trust)` draws `data`, a dict:
 
     atlas    {"url", "columns", "count", "width", "height"}: one picture that holds all tiles (sprite_sheet.py)
     scale    integer, how many pixels an image's pixel takes; `zoom` the same for the large view of a tile
@@ -26,7 +26,8 @@ are listed), "colour" (of its ranking, from palette.py), "about", "sign" ("+" or
 "count", "same"}], "notes" [text] (a line together), "support" {"k" or None, "text"} (a mark after rank k where that is
 on view, and the text in that line), "details" [text] (of the tooltip alone), "chosen" and "choose" (the header is a
 button, and what it does), "label" (for screen readers), "empty" (why it has no tiles), "action"
-{"text", "title"} (the button behind that), "live" (its place in `live` above).
+{"text", "title"} (the button behind that), "live" (its place in `live` above), "trust"
+{"level" (a key of `trust.VERDICTS`), "text", "details" (of its tooltip)} (how far the row can be trusted, a button).
 
 A tile: {"id", "at" (place in the atlas), "text" (what it is, in words)} and, as far as they apply, "caption", "mark" (a
 caption that stands out, such as "label: Coat"), "score", "flag" (a note such as a planted label).
@@ -34,6 +35,7 @@ caption that stands out, such as "label: Coat"), "score", "flag" (a note such as
 What the person does comes back once, before the page runs again:
     on_pick({"id", "row", "rank"})  a tile was clicked, or chosen with Enter or space
     on_row(row id)                  a row's header was clicked
+    on_trust(row id)                how far a row can be trusted was clicked
     on_cut(k)                       the cut was moved, by drag, arrow keys or a click on a rank
     on_act({"row", "of"})           the button of a row without tiles was clicked, where the rows were about `of`
 """
@@ -75,9 +77,10 @@ def strip(
     on_row: Callable | None = None,
     on_cut: Callable | None = None,
     on_act: Callable | None = None,
+    on_trust: Callable | None = None,
 ) -> None:
     """Draws `data`; see above. key: unique on the page."""
-    handlers = {"pick": on_pick, "row": on_row, "cut": on_cut, "act": on_act}
+    handlers = {"pick": on_pick, "row": on_row, "cut": on_cut, "act": on_act, "trust": on_trust}
     _component(
         key=key,
         data=names.visible_all(data),

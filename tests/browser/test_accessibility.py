@@ -9,6 +9,7 @@ from tests.browser import serving
 PLACES = (
     "/?model=demo-cnn&target=60",
     "/?model=demo-cnn&panel=verdict",
+    "/?model=demo-cnn&target=9&panel=trust",
     "/?model=demo-cnn&picker=map",
     "/?model=head-moco",
     "/?model=head-moco&show=wrong&target=3&panel=history",

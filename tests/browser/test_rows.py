@@ -315,6 +315,30 @@ def test_a_picture_that_was_seen_is_not_sent_again(rows_page, shapes):
     assert len(again) <= 1 and all(size == 0 for size in sizes[1:])
 
 
+def test_a_row_says_how_far_it_can_be_trusted(rows_page):
+    """In the row's own height, and without choosing it; a click, or Enter, opens what that rests on."""
+    page = rows_page("/?target=0&rankings=trak-10&rankings=l2-moco&rankings=random")
+    marks = strip_part(page, "button.trust")
+    expect(marks).to_have_count(2)  # the random order is a control itself
+    expect(marks.first).to_contain_text("tested here")
+    heights = strip_part(page, ".row:not(.axis)").evaluate_all("rows => rows.map(row => row.offsetHeight)")
+    assert heights == [ROW] * 3
+    hidden = "nodes => nodes.filter(node => node.scrollHeight > node.clientHeight + 1).length"
+    assert strip_part(page, ".side").evaluate_all(hidden) == 0, "nothing is cut off"
+    page.evaluate(SUM_OF_SHIFTS)
+    before = strip_part(page, ".head[aria-pressed=true]").inner_text()
+    marks.nth(1).focus()
+    page.keyboard.press("Enter")
+    panel = page.get_by_role("dialog", name="Trust")
+    expect(panel).to_contain_text("it and l2-moco")
+    expect(page).to_have_url(re.compile("panel=trust"))
+    serving.settle(page)
+    assert strip_part(page, ".head[aria-pressed=true]").inner_text() == before
+    assert page.evaluate("window.shifts()") < 0.02
+    page.keyboard.press("Escape")
+    expect(panel).to_have_count(0)
+
+
 ROWS_OF = """() => {
   for (const node of document.querySelectorAll(".st-key-rows *"))
     if (node.shadowRoot?.querySelector(".strip")) return node.shadowRoot.querySelector(".strip").dataset.of;

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from attribution import UserError, Workspace
-from attribution.builds import base_models, features, halves, scores
+from attribution.builds import base_models, features, firsts, halves, scores
 from attribution.evaluation import lds_vs_compute
 from attribution.metrics import lds
 from attribution.rankings import datamodels
@@ -69,6 +69,8 @@ def test_base_models_and_trak(bare_ws, monkeypatch):
     )
     assert trak["models"] == 2 and trak["made_for"]["data"] == bare_ws.fingerprint and "alignment" in trak
     assert again.ranking("mine").signed and len(again.ranking("mine").top(0, 60).ids) == 60
+    kept = firsts.load(Workspace.open(again.path), "mine")
+    assert kept.models == 2 and kept.half == 1 and kept.halves.shape == (12, 2) and (kept.halves >= 0).all()
 
 
 def test_nothing_is_stored_of_a_training_that_came_to_nothing(tmp_path, monkeypatch):
@@ -117,6 +119,8 @@ def test_halves_datamodels_and_lds(bare_ws):
     about = scores.build_datamodels(bare_ws, "dm", 30, quiet)
     again = Workspace.open(bare_ws.path)
     assert about["models"] == 30 and about["penalty"] in datamodels.PENALTIES
+    kept = firsts.load(again, "dm")
+    assert kept.fits and (kept.models, kept.half, kept.splits) == (2, 1, 1) and kept.halves.shape == (12, 2)
     judged = lds_report.compute(again, ["dm", "l2-moco"])
     assert judged["masks"] == 4 and judged["seeds"] == 2 and set(judged["rankings"]) == {"dm", "l2-moco"}
     assert "second_draw" not in judged

@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from attribution import UserError, Workspace  # noqa: E402
-from attribution.builds import unrolled  # noqa: E402
+from attribution.builds import firsts, unrolled  # noqa: E402
 from attribution.rankings import default_rankings  # noqa: E402
 from attribution.rankings.unrolled import final, reverse, trajectory  # noqa: E402
 from attribution.training.trainer import Trainer  # noqa: E402
@@ -43,6 +43,20 @@ def test_it_is_the_mean_over_trainings_and_stored_like_any_other(ws, tmp_path):
         expected = expected + reverse.expected_influence(trainer, kept, gradients, (1,))[0].sum(0) / 2
     scores = np.array(list(ranking.all_scores()))
     assert np.abs(scores - expected).max() < 1e-4 * np.abs(expected).max()
+
+
+def test_each_training_leaves_its_first_images(ws):
+    plan = replace(unrolled.plan(ws, 2, 1, 1), block=5, rough=False)
+    unrolled.build_unrolled(ws, "both", plan, quiet)
+    again = Workspace.open(ws.path)
+    kept = firsts.load(again, "both")
+    assert kept.models == 2 and kept.half == 1 and kept.targets.tolist() == list(range(12))
+    unrolled.build_unrolled(ws, "first", replace(plan, models=1), quiet)  # by the first of both seeds
+    one = Workspace.open(ws.path).ranking("first")
+    for target in (0, 6, 11):
+        expected = one.top(target, firsts.FIRST).scores
+        assert np.allclose(one.scores(target)[kept.of_target(target)[0][0]], expected, rtol=1e-4, atol=1e-7)
+    assert len(again.ranking("both").top(0, 3).ids) == 3 and "firsts/both" in again.manifest["parts"]
 
 
 def test_compact_scores_are_bytes(ws):

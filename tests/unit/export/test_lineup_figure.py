@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from attribution import UserError
+from attribution import UserError, Workspace
+from attribution.builds import firsts
 from attribution.explore.lineup import lineup_rows
 from attribution.export import fonts
 from attribution.export import lineup_figure as figure
@@ -35,7 +36,9 @@ def test_png_pdf_and_csv(ws, rows, tmp_path):
         "label",
         "same_class",
         "score",
+        "trust",
     ]
+    assert set(table.trust) == {"not tested here"}
     assert len(table) == 3 * 6  # the undefined row has none
     first = table[(table.ranking == "trak-10") & (table.end == "harmful")].iloc[0]
     assert (first["rank"], first.train, first.source_index, first.label, bool(first.same_class)) == (
@@ -141,3 +144,17 @@ def test_mistakes_are_said(ws, rows, tmp_path):
 def test_any_class_name_can_stand_in_the_table(ws, rows, monkeypatch):
     monkeypatch.setattr(ws, "classes", ["\ud800 Dot"] * len(ws.classes))  # from a file name that is no UTF-8
     assert pd.read_csv(BytesIO(figure.encode(ws, 0, rows, ".csv"))).label.unique().tolist() == ["\\ud800 Dot"]
+
+
+def test_how_far_a_row_can_be_trusted_stands_in_it(ws, rows, tmp_path):
+    by_model = [
+        lambda start, stop, by=by: np.roll(-np.tile(np.arange(60.0), (12, 1)), by, 1)[start:stop] for by in (0, 5)
+    ]
+    firsts.save(ws, firsts.compute("trak-10", 60, np.arange(12), by_model), {})
+    again = Workspace.open(ws.path)
+    table = pd.read_csv(BytesIO(figure.encode(again, 0, rows, ".csv")))
+    assert table[table.ranking == "trak-10"].trust.str.contains("15 of 20 between two of its models").all()
+    assert "15 of 20" in figure.encode(again, 0, rows, ".svg").decode()
+    file = again.folder("firsts/trak-10") / "ids.npy"
+    file.write_bytes(b"x" * file.stat().st_size)
+    assert b"15 of 20" not in figure.encode(Workspace.open(ws.path), 0, rows, ".svg")

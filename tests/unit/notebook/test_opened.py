@@ -245,3 +245,16 @@ def test_progress_writes_one_line_and_takes_it_away(monkeypatch, capsys):
     with progress.Progress() as say:
         say("quick", 1, 1)
     assert capsys.readouterr().err == ""
+
+
+def test_how_far_rows_can_be_trusted(opened):
+    said = opened.trust(0, "trak-10")
+    assert isinstance(said, Answer) and said["rows"][0]["verdict"] == "not_tested"
+    assert "trak-10" in repr(said) and "not tested here" in repr(said) and "<table" in said._repr_html_()
+    assert [row["ranking"] for row in opened.trust(0, ["trak-10", "l2-moco", "random"])["rows"]] == [
+        "trak-10",
+        "l2-moco",
+    ]
+    assert [row["ranking"] for row in opened.trust(0, ["trak-10", "l2-moco"], end="harmful")["rows"]] == ["trak-10"]
+    with pytest.raises(lineup.UserError, match="helpful or harmful"):
+        opened.trust(0, end="up")
