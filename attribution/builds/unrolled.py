@@ -267,7 +267,7 @@ def _read_scores(folder: Path, recipe, plan: Plan, seeds: list[int], start: int,
     return np.mean([_score_reader(folder, recipe, plan, seed)(start, stop) for seed in seeds], axis=0)
 
 
-def _score_reader(folder: Path, recipe: Recipe, plan: Plan, seed: int) -> firsts.ScoreReader:
+def _score_reader(folder: Path, recipe, plan: Plan, seed: int) -> firsts.ScoreReader:
     """Reads the scores by one training of the planned targets."""
 
     def read(start: int, stop: int) -> np.ndarray:
