@@ -80,6 +80,8 @@ INFLUENCE_STUDY = {
     "kinds": ["remove"],
     "protocol": "default",
 }
+#: the same targets by Unrolled, by removal alone so far
+UNROLLED_STUDY = {"rankings": [UNROLLED_NAME], "kinds": ["remove"], "protocol": "default"}
 #: the same targets under variants of these rankings, by the protocol that takes fewest trainings
 VARIANT_STUDY = {
     "rankings": [
@@ -558,7 +560,7 @@ def export_study(build: DemoBuild) -> None:
     with ResultStore.for_workspace(workspace) as store:
         table = support_table.load_support_table(workspace, store)
     parts, provenance = [], []
-    for study in (STUDY, VARIANT_STUDY, INFLUENCE_STUDY):
+    for study in (STUDY, VARIANT_STUDY, INFLUENCE_STUDY, UNROLLED_STUDY):
         rows, targets = _finished_rows(workspace, table, study)
         parts.append(rows)
         provenance.append({**study, "targets": targets, "trainings": int(rows.trainings.sum())})
@@ -572,6 +574,7 @@ def export_study(build: DemoBuild) -> None:
         **provenance[0],
         varied=provenance[1],
         influence=provenance[2],
+        unrolled=provenance[3],
         k_max=support_search.DEFAULT_K_MAX,
         seeds=[*support_search.SEEDS, *support_search.CONFIRM_SEEDS],
         recipe=RECIPE,
@@ -689,12 +692,13 @@ STEPS: dict[str, Step] = {
     ),
     "varied": study_step(VARIANT_STUDY),
     "influence-study": study_step(INFLUENCE_STUDY),
+    "unrolled-study": study_step(UNROLLED_STUDY),
     # LDS of the study's single targets, beside their supports
     "lds-supports": measurement_step(
         lds_vs_support,
         lambda workspace, progress: lds_vs_support.compute(
             workspace,
-            [*STUDY["rankings"], *INFLUENCE_STUDY["rankings"]],
+            [*STUDY["rankings"], *INFLUENCE_STUDY["rankings"], *UNROLLED_STUDY["rankings"]],
             np.sort(study_targets(workspace)),
             progress,
         ),

@@ -14,7 +14,6 @@ TESTED_ELSEWHERE = {
     "__main__.py": "cli/test_cli.py",
     # the command line: what starts a runner stands in one file, which starts it once
     "cli/export.py": "cli/test_cli.py",
-    "cli/inspect.py": "cli/test_cli.py",
     "cli/jobs.py": "cli/test_cli.py",
     "cli/build.py": "builds/test_scores.py",
     "cli/checks.py": "cli/test_output.py",
