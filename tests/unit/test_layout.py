@@ -48,7 +48,6 @@ TESTED_ELSEWHERE = {
     "training/own/recipe.py": "training/own/test_own.py",
     "runner/optional_check.py": "runner/test_recipe_check.py",
     "runner/model_tasks.py": "builds/test_own_models.py",
-    "rankings/unrolled/__init__.py": "builds/test_unrolled.py",
     "rankings/unrolled/task.py": "builds/test_unrolled_own.py",
     # a protocol, and what has it: the way back through each is compared with retraining
     "rankings/unrolled/training.py": "rankings/unrolled/test_reverse.py",
