@@ -52,17 +52,18 @@ def similarity(compared: dict, rows: dict[str, dict], model: str) -> str:
     )
 
 
-def price(costs: list[dict]) -> str:
-    """What the best LDS costs, and what is had for much less; "" where it was not measured. costs: of
-    `cost.cost_rows`."""
+def price(costs: list[dict], rankings: dict) -> str:
+    """What the best LDS costs, and what is had for much less; "" where LDS was not measured. costs: of
+    `cost.cost_rows`; rankings: LDS of all rankings, some of which may be newer than the costs."""
     rows = [row for row in costs if row["lds"] is not None and row["build_seconds"] is not None]
-    if not rows:
+    if not rankings:
         return ""
-    best = max(rows, key=lambda row: row["lds"])
-    text = (
-        f"The best LDS, {_with_interval(best, 'lds', 3)}, is that of {best['ranking']}, which took "
-        f"{build_time(best['build_seconds'])} to build"
-    )
+    best_name = max(rankings, key=lambda name: rankings[name]["lds"])
+    text = f"The best LDS, {_with_interval(rankings[best_name], 'lds', 3)}, is that of {best_name}"
+    best = next((row for row in rows if row["ranking"] == best_name), None)
+    if best is None:
+        return f"{text}, whose cost was not measured."
+    text += f", which took {build_time(best['build_seconds'])} to build"
     cheap = [
         row
         for row in rows

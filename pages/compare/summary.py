@@ -36,7 +36,7 @@ def _findings(ws: Workspace, report: dict | None) -> None:
     said = {
         "Fewest images": findings.fewest_images(chosen_study.evaluate(usual), ws.recipe, f"protocol {usual.protocol}"),
         "Similarity": findings.similarity(lds_families.compare(ws, rows), rows, ws.recipe) if rows else "",
-        "Cost": findings.price(_costs(ws, report)),
+        "Cost": findings.price(_costs(ws, report), rows),
     }
     lines = [f"- **{name}.** {write.plain(text)}" for name, text in said.items() if text]
     if lines:

@@ -48,10 +48,14 @@ def test_what_the_best_lds_costs():
         {"ranking": "trak-10", "lds": 0.49, "lds_ci": (0.4, 0.5), "build_seconds": 596},
         {"ranking": "random", "lds": 0.5, "lds_ci": (0.4, 0.5), "build_seconds": 0},
     ]
-    said = findings.price(rows)
+    lds = {row["ranking"]: {"lds": row["lds"], "ci": row["lds_ci"]} for row in rows}
+    said = findings.price(rows, lds)
     assert "0.580 (0.500 to 0.600), is that of datamodels-2k, which took 42 min 32 s to build" in said
     assert said.endswith("trak-10 took 9 min 56 s and has 0.490 (0.400 to 0.500).")
-    assert findings.price([]) == "" and findings.price(rows[:1]).endswith("to build.")
+    assert findings.price([], {}) == "" and findings.price(rows[:1], lds).endswith("to build.")
+    newer = lds | {"unrolled-5": {"lds": 0.7, "ci": [0.69, 0.71]}}
+    said = findings.price(rows, newer)
+    assert said == "The best LDS, 0.700 (0.690 to 0.710), is that of unrolled-5, whose cost was not measured."
 
 
 def study() -> Study:

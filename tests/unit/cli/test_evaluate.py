@@ -15,7 +15,11 @@ def test_both_print_one_object_of_what_the_demo_brings(run):
     assert told["kinds"]["remove"]["rankings"]["trak-10"]["n"] == 40
     done = run("evaluate", "calibration", "--json")
     told = json.loads(done.out)
-    assert done.code == 0 and set(told["rankings"]) == {"trak-10", "datamodels-2k"} and "l2-moco" in told["unsigned"]
+    assert (
+        done.code == 0
+        and set(told["rankings"]) == {"trak-10", "datamodels-2k", "unrolled-5"}
+        and "l2-moco" in told["unsigned"]
+    )
 
 
 def test_what_is_missing_is_said_in_a_sentence(tmp_path, run):
