@@ -98,7 +98,8 @@ def test_a_stored_spec_is_read_back(ws, name):
 
 
 def test_every_kind_of_job_is_registered_and_pinned(ws):
-    assert {spec["verb"] for spec in specs(ws).values()} == set(registry.EXPERIMENTS)
+    # Unrolled, which asks for no trainings with an edit, is pinned by tests/unit/experiments/test_unrolled.py
+    assert {spec["verb"] for spec in specs(ws).values()} == set(registry.EXPERIMENTS) - {"unrolled"}
     assert set(registry.LONG_VERBS) == {"study", "subsets", "prune", "unedited", "worth", "removals"}
 
 
