@@ -16,7 +16,7 @@ def compute(workspace: Workspace) -> dict:
 
     >>> from attribution import Workspace
     >>> round(compute(Workspace.open())["detectors"]["combined"]["auc"], 3)
-    0.971
+    0.972
     """
     truth = workspace.truth()
     if truth is None or not truth["planted"].any():

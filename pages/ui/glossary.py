@@ -86,6 +86,7 @@ TABS = {
     "Agreement": ("overlap, agreement",),
     "Cost": ("cost", "build time", "one-core time", "LDS", "AUC (of supports)", "noise ceiling", "held-out halves"),
     "Calibration": ("calibration", "slope, R² (of calibration)", "score", "margin"),
+    "Metasmoothness": ("metasmoothness", "margin"),
     "Features": ("feature set", "kNN accuracy", "LDS", "AUC (of supports)", "noise ceiling"),
     "Algorithms": ("model diff", "recipe", "score", "LDS"),
     "Two models": ("transfer of supports", "support size", "control", "margin"),

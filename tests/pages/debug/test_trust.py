@@ -73,7 +73,7 @@ def test_the_strip_is_given_the_marks(kept):
     data = lineup_view.strip_data(
         kept, 0, rows, {"url": "x", "width": 8, "height": 8}, places, k=4, shown=6, cut_max=128, chosen="trak-10",
         selected=None, supports={}, explain="true", scores=False, planted=None, scale=7,
-        trust={"trak-10 helpful": mark},
+        trust={"trak-10 helpful": mark}, present=False, ahead=None,
     )  # fmt: skip
     assert data["rows"][0]["trust"] == mark
 
