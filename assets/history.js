@@ -1,7 +1,8 @@
 // Makes the browser's Back lead where a person was. Streamlit takes the parameters out of the address before it turns to
 // another page, and replaces the address when a target changes; so this stands before the browser's history:
 //   - the entry that is left keeps the address it had when the person clicked;
-//   - a new value of one of STEPS is an entry of its own, so that Back returns to the target before.
+//   - a new value of one of STEPS is an entry of its own, so that Back returns to the target before;
+//   - after Back and Forward the address stays where it was taken: an answer to an earlier one may still arrive.
 const STEPS = ["target"];
 
 export default function () {
@@ -9,7 +10,11 @@ export default function () {
   history.lineup = true;
   const push = history.pushState.bind(history), replace = history.replaceState.bind(history);
   let settled = location.href; // the address when the person last did something
-  for (const event of ["click", "keydown"]) addEventListener(event, () => { settled = location.href; }, true);
+  let travelled = false; // whether that was Back or Forward
+  for (const event of ["click", "keydown"]) {
+    addEventListener(event, () => { settled = location.href; travelled = false; }, true);
+  }
+  addEventListener("popstate", () => { travelled = true; }, true);
   const isStep = (to) => to.search && STEPS.some((name) => {
     const [old, now] = [new URL(location.href), to].map((url) => url.searchParams.get(name));
     return now !== null && old !== null && old !== now;
@@ -21,10 +26,12 @@ export default function () {
       if (new URL(settled).pathname === location.pathname) replace(history.state, title, settled);
       return push(state, title, url);
     }
-    return isStep(to) ? push(state, title, url) : replace(state, title, url);
+    if (!isStep(to)) return replace(state, title, url);
+    if (!travelled) push(state, title, url);
   };
   history.replaceState = (state, title, url) => {
     const to = new URL(url ?? location.href, location.href);
-    return to.pathname === location.pathname && isStep(to) ? push(state, title, url) : replace(state, title, url);
+    if (to.pathname !== location.pathname || !isStep(to)) return replace(state, title, url);
+    if (!travelled) push(state, title, url);
   };
 }
