@@ -47,6 +47,7 @@ def test_back_returns_to_what_was_looked_at(open_page, room):
 def test_back_from_a_page_that_is_still_computed(open_page, address, room):
     page = open_page(address)
     expect(page.locator(".lu-target")).to_have_count(1)
+    serving.settle(page)
     opened = [target(page).input_value(), page.get_by_label("Top", exact=True).input_value()]
     page.get_by_role("link", name=room, exact=True).click()
     page.wait_for_url(re.compile(r"/(labels|compare|data)\b"))
