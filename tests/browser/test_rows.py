@@ -163,13 +163,13 @@ def test_sixteen_columns_and_the_cut_after_them_fit_a_page_of_1280(open_page, pa
     assert tile["x"] + tile["width"] + 8 - left <= min(room, 1216)
 
 
-def test_five_rows_of_one_height(open_page, page):
+def test_six_rows_of_one_height(open_page, page):
     open_page("/?target=44&model=demo-cnn&k=16")
     drawn = strip_part(page, ".row:not(.axis)")
-    expect(drawn).to_have_count(5)
+    expect(drawn).to_have_count(6)
     heights = drawn.evaluate_all("nodes => nodes.map(node => node.getBoundingClientRect().height)")
-    assert heights == [ROW] * 5
-    assert strip_part(page, ".inner").bounding_box()["height"] == 24 + 5 * ROW
+    assert heights == [ROW] * 6
+    assert strip_part(page, ".inner").bounding_box()["height"] == 24 + 6 * ROW
     for line in drawn.locator(".head").all():
         assert line.evaluate("node => node.scrollHeight <= node.clientHeight"), "all lines of a header are seen"
 
