@@ -18,6 +18,7 @@ from pages.ui.fragments import fragment
 LOOKED_AT = 50  # jobs of this kind among which that of a target is sought, those that have not ended first
 ASKED = "a row was asked for"  # of a callback: then the whole page is drawn, and its header has the job
 MORE = "Trains another model and goes back through it: the row is the mean over all models."
+STORED_METHOD = "Unrolled"  # of `builds.unrolled`
 session = st.session_state
 
 
@@ -86,12 +87,9 @@ def _add(ws: Workspace, target: int, rankings: tuple[str, ...]) -> None:
 
 
 def _has_scores(ws: Workspace, target: int) -> bool:
-    """Whether another ranking of the method has the target."""
-    for name in ws.rankings():
-        ranking = ws.ranking(name) if name.startswith("unrolled") else None
-        if ranking is not None and target in ranking.targets:
-            return True
-    return False
+    """Whether a stored ranking of the method has the target, whatever it is called."""
+    stored = [part for part, made in ws.manifest["parts"].items() if made.get("method") == STORED_METHOD]
+    return any(target in ws.ranking(part.removeprefix("rankings/")).targets for part in stored)
 
 
 def _draw_state(ws: Workspace, target: int, ranking: UnrolledExact, job: Job | None) -> None:

@@ -12,6 +12,7 @@ from attribution.explore.lineup import LineupRow, lineup_rows
 from attribution.explore.opening_target import OpeningTarget
 from attribution.inputs import names
 from attribution.live.ahead import AHEAD
+from attribution.rankings.base import Ranking
 from attribution.rankings.own import OwnRanking
 from attribution.rankings.unrolled import on_demand
 from pages.debug import computed_row, drawer, lineup_view, retraining, row_picker, trust
@@ -199,10 +200,16 @@ def _strip_data(
     return data
 
 
+def _is_own(ranking: Ranking) -> bool:
+    """Whether a ranking, what it chooses from other candidates, or a part of it, is a person's own code."""
+    inside = [*getattr(ranking, "parts", ()), getattr(ranking, "inner", None)]
+    return isinstance(ranking, OwnRanking) or any(_is_own(one) for one in inside if one is not None)
+
+
 def _offer(ws: Workspace, choice: Choice, make: Callable[..., dict]) -> str | None:
     """Offers the rows of every other target as these are shown, for the browser to have them before they are chosen.
     Returns the address; None where nobody would ask, or where a ranking is a person's own code, which may take long."""
-    if not AHEAD.is_served or any(isinstance(ws.ranking(name), OwnRanking) for name in choice.rankings):
+    if not AHEAD.is_served or any(_is_own(ws.ranking(name)) for name in choice.rankings):
         return None
     wanted = session.get(state.EXPLAIN, "predicted")  # of a right prediction both are one
     about = (theme.cache_key(ws), choice.rankings, choice.candidates, choice.ends, choice.shown, choice.scores)

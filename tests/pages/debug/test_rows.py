@@ -1,9 +1,12 @@
 """Which rankings are rows, and how the rows are asked for: the table of them, its sets, and links."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from attribution.rankings import combination
-from pages.debug import row_picker
+from attribution.rankings.own import OwnRanking
+from pages.debug import row_picker, rows
 from pages.ui import state
 from tests.pages.page import open_page, texts
 
@@ -88,3 +91,10 @@ def test_a_listed_combination_is_a_row_to_choose(ws):
     assert ("Combination", "trak-10+l2-moco") in {
         (row["method"], name) for row in row_picker.grid(ws)["rows"] for name in row["cells"] if name
     }
+
+
+def test_what_is_fetched_ahead_never_calls_a_persons_code(ws):
+    own = object.__new__(OwnRanking)
+    assert rows._is_own(own)
+    assert rows._is_own(SimpleNamespace(inner=own)) and rows._is_own(SimpleNamespace(parts=[ws.ranking("random"), own]))
+    assert not rows._is_own(ws.ranking("trak-10")) and not rows._is_own(ws.ranking("trak-10@true"))

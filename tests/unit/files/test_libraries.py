@@ -1,4 +1,7 @@
+import importlib
 import json
+import sys
+from types import ModuleType
 
 import pytest
 
@@ -41,3 +44,14 @@ def test_a_tool_of_uv_is_installed_again_by_uv(monkeypatch, tmp_path):
     (tmp_path / "uv-receipt.toml").touch()
     monkeypatch.setattr("sys.prefix", str(tmp_path))
     assert libraries.install_command("train").startswith("uv tool install ")
+
+
+def test_the_grammar_of_addresses_is_left_out(monkeypatch):
+    """What is there already stays: another part of the process may use it."""
+    monkeypatch.delitem(sys.modules, "rfc3987_syntax", raising=False)
+    libraries.leave_out_grammar()
+    with pytest.raises(ImportError):
+        importlib.import_module("rfc3987_syntax")
+    monkeypatch.setitem(sys.modules, "rfc3987_syntax", kept := ModuleType("rfc3987_syntax"))
+    libraries.leave_out_grammar()
+    assert sys.modules["rfc3987_syntax"] is kept
