@@ -5,6 +5,7 @@ folder until the ranking is whole.
 """
 
 import hashlib
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -99,7 +100,7 @@ def plan(
         block,
         rough,
         models * each_model,
-        block * each + 2 * workspace.train_images.size * 4,
+        block * each + 8 * math.prod(workspace.train_images.shape),
         kept + 4 * models * len(targets) * workspace.n_train,
     )
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 torch = pytest.importorskip("torch")
 
@@ -15,6 +16,7 @@ from attribution.rankings import default_rankings  # noqa: E402
 from attribution.rankings.unrolled import final, reverse, trajectory  # noqa: E402
 from attribution.training.trainer import Trainer  # noqa: E402
 from attribution.workspace import parts  # noqa: E402
+from attribution.workspace.create import create  # noqa: E402
 
 
 def quiet(*at):
@@ -131,3 +133,20 @@ def test_what_cannot_be_gone_back_through_is_refused(ws, monkeypatch):
     monkeypatch.setattr(unrolled, "MEMORY_SHARE", 1e-9)
     with pytest.raises(UserError, match="a quarter of this machine's memory"):
         unrolled.plan(ws, 1, 2, 3)
+
+
+def test_of_images_that_are_read_in_place(tmp_path, monkeypatch):
+    """Such images are no array: they have a shape, and little else."""
+    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
+    draw = np.random.default_rng(0)
+    for split, n in (("train", 40), ("val", 4)):
+        for label, lightest in (("dark", 90), ("light", 250)):
+            folder = tmp_path / "photos" / split / label
+            folder.mkdir(parents=True)
+            for number in range(n):
+                Image.fromarray(draw.integers(0, lightest, (8, 8, 3), np.uint8)).save(folder / f"{number}.png")
+    ws = create(tmp_path / "made", "image-folder", tmp_path / "photos")
+    plan = unrolled.plan(ws, 1, 1, 1)
+    assert plan.memory > 8 * 80 * 8 * 8 * 3
+    unrolled.build_unrolled(ws, "mine", replace(plan, rough=False), quiet)
+    assert Workspace.open(ws.path).ranking("mine").scores(0).shape == (80,)
