@@ -106,12 +106,8 @@ def plan(
 
 
 def _check_recipe(recipe) -> None:
-    if isinstance(recipe, OwnRecipe):
-        if recipe.not_unrolled:
-            raise UserError(recipe.not_unrolled)
-        return
     if problem := recipe_problem(recipe):
-        raise UserError(problem if recipe.kind == Recipe.kind else f"{problem}; say another with --recipe")
+        raise UserError(problem if recipe.kind in ("built-in", "own") else f"{problem}; say another with --recipe")
 
 
 def _sizes(workspace: Workspace, recipe) -> tuple[int, int, int, int]:

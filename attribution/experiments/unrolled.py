@@ -9,7 +9,7 @@ from attribution.experiments.spec import Search, Spec, common_fields
 from attribution.inputs import limits
 from attribution.rankings.unrolled import WINDOWS, on_demand
 from attribution.store.results import ResultStore
-from attribution.training import recipes
+from attribution.training import all_recipes
 from attribution.workspace.workspace import Workspace
 
 EXACT_SHARE = 6.0  # seconds for each of a training, where all epochs are gone back through and nothing was measured yet
@@ -88,7 +88,8 @@ class UnrolledSpec(Spec):
         known = [store.answer(self.recipe_hash, question) for question, _ in asked]
         if seconds := [answer["seconds"] for answer in known if answer]:
             return median(seconds)
-        share = self.epochs / recipes.get_recipe(self.recipe).epochs
+        epochs = all_recipes.get_recipe(self.recipe, self.recipe_hash).epochs
+        share = self.epochs / epochs if epochs else 1.0  # of a user's recipe
         return median_training_seconds(workspace, store, self.recipe_hash) * (1 + EXACT_SHARE * share)
 
 

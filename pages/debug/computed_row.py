@@ -172,9 +172,8 @@ def _line():
 
 
 def _help(ws: Workspace) -> str:
-    epochs = ws.ranking(NAME).epochs
     return (
         "By how much each training image moves this target's margin, with the exact curvature: trains the model anew "
-        f"in float32 and goes back through its last {epochs} of {ws.get_recipe().epochs} epochs, in the background. "
+        f"and goes back through its {ws.ranking(NAME).epochs_text}, in the background. "
         "What was computed is kept."
     )

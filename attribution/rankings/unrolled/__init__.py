@@ -8,6 +8,7 @@ back through the last epochs of a training (after Maclaurin et al., arXiv 1502.0
 target. Neither this nor `on_demand` imports torch.
 """
 
+from attribution.training.own import OwnRecipe
 from attribution.training.recipes import Recipe
 
 FIRST_SEED = 300  # of the trainings: none is a base model's or a retraining's
@@ -20,10 +21,11 @@ def recipe_problem(recipe) -> str:
     """Why a recipe's trainings cannot be gone back through, a sentence without a full stop; "" where they can."""
     if isinstance(recipe, Recipe) or recipe.kind == "predictions only":
         return recipe.problem
-    what = "refitted without steps" if recipe.kind == "head" else "your own, whose steps Lineup does not know"
+    if isinstance(recipe, OwnRecipe):
+        return recipe.not_unrolled
     return (
-        f"unrolled goes back through the steps of stochastic gradient descent with momentum, as built-in recipes take "
-        f"them, and {recipe.name} is {what}"
+        "unrolled goes back through the steps of stochastic gradient descent with momentum, and "
+        f"{recipe.name} is refitted without steps"
     )
 
 

@@ -25,13 +25,13 @@ def target_scores(
     seed: int,
     epochs: int,
     windows: int,
-    file: Path,
+    folder: Path,
     progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
     """Scores of all training images for a target, float32 [n_train], positive is helpful, by a training with this seed:
     `reverse.expected_influence` over its last `epochs` epochs.
 
-    trainer: of float32 or float64; file: where the weights of these epochs' steps are kept meanwhile, a .npy.
+    trainer: of float32 or float64; folder: where the weights of these epochs' steps are kept meanwhile.
     progress(done, total), in training steps about. Raises UserError as `Trainer.train`.
     """
     per_epoch = trainer.steps_per_epoch(len(trainer.train_labels))
@@ -41,7 +41,7 @@ def target_scores(
         if progress:
             progress(done, forward + STEP_BACK * back)
 
-    kept = trajectory.record(trainer, seed, epochs, file, lambda done, _: report(done * per_epoch))
+    kept = trajectory.record(trainer, seed, epochs, folder / "weights.npy", lambda done, _: report(done * per_epoch))
     gradients = final.margin_gradients(trainer, kept.network, torch.tensor([target]))
     by_epoch = reverse.expected_influence(
         trainer,

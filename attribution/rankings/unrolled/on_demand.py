@@ -20,9 +20,10 @@ from attribution.rankings.unrolled import EPOCHS, FIRST_SEED, MAX_KEPT_BYTES, WI
 from attribution.store.database import FILE
 from attribution.store.results import ResultStore
 from attribution.training.head.recipe import PREFIX, is_head
+from attribution.training.own import OwnRecipe
+from attribution.training.recipes import Recipe
 
 if TYPE_CHECKING:
-    from attribution.training.recipes import Recipe
     from attribution.workspace.workspace import Workspace
 
 NAME, VERB = "unrolled-exact", "unrolled"
@@ -51,10 +52,16 @@ class UnrolledExact(Ranking):
 
     def __init__(self, workspace: Workspace):
         super().__init__(workspace)
-        self.recipe = cast("Recipe", workspace.get_recipe())  # `load` lets no other through
+        self.recipe = cast("Recipe | OwnRecipe", workspace.get_recipe())  # `load` lets no other through
         self.epochs = epochs_that_fit(workspace, self.recipe)
-        self.description = f"last {self.epochs} of {self.recipe.epochs} epochs · computed target by target"
+        self.description = f"{self.epochs_text} · computed target by target"
         self._read: tuple[tuple, dict[int, np.ndarray]] = ((), {})
+
+    @property
+    def epochs_text(self) -> str:
+        """The epochs that it goes back through, in words; how many a user's recipe has, it says only as it trains."""
+        of = f" of {self.recipe.epochs}" if self.recipe.epochs else ""
+        return f"last {self.epochs}{of} epochs"
 
     @property
     def version(self):
@@ -171,9 +178,8 @@ def refusal(workspace: Workspace) -> str:
     recipe = workspace.get_recipe()
     if problem := recipe_problem(recipe):
         return problem
-    built_in = cast("Recipe", recipe)
-    if not epochs_that_fit(workspace, built_in):
-        size = about_weights(workspace, built_in)
+    if isinstance(recipe, Recipe) and not epochs_that_fit(workspace, recipe):
+        size = about_weights(workspace, recipe)
         return (
             f"unrolled goes back through an epoch at least, and the weights of {recipe.name} in one, "
             f"{size / 1e6:.0f} million before each step, take more than {MAX_KEPT_BYTES >> 30} GiB"
@@ -188,8 +194,11 @@ def load(workspace: Workspace) -> UnrolledExact:
     return UnrolledExact(workspace)
 
 
-def epochs_that_fit(workspace: Workspace, recipe: Recipe) -> int:
-    """Over how many of the last epochs it goes back: EPOCHS, or as many as fit on the disk; 0 where not even one."""
+def epochs_that_fit(workspace: Workspace, recipe: Recipe | OwnRecipe) -> int:
+    """Over how many of the last epochs it goes back: EPOCHS, or as many of a built-in recipe as fit on the disk; 0
+    where not even one does. What a user's recipe takes shows as it trains."""
+    if isinstance(recipe, OwnRecipe):
+        return EPOCHS
     steps = max(1, workspace.n_train // recipe.batch_size)
     epoch = 4 * about_weights(workspace, recipe) * steps
     return min(EPOCHS, recipe.epochs, math.floor(MAX_KEPT_BYTES / epoch))

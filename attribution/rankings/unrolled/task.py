@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from attribution.errors import UserError
 from attribution.files import write_atomically
 from attribution.rankings.unrolled import MAX_KEPT_BYTES, STATE, final, own, reverse
 from attribution.training.devices import core_count
 from attribution.training.own.trainer import OwnTrainer, Reporter
 
 Report = Callable[[int, int], None]
+NOT_FINITE = "unrolled scores of recipe {} come out with NaN or infinity: its derivatives grow without bound"
 CLOSE = 1e-3  # logits that differ by no more, in shares of the largest, are the same
 
 
@@ -69,6 +71,21 @@ def compute(trainer: OwnTrainer, wanted: dict, seed: int, on_training: Report, o
     finally:
         torch.set_num_threads(threads)
         shutil.rmtree(wanted["kept"], ignore_errors=True)
+
+
+def target_scores(
+    trainer: OwnTrainer, target: int, seed: int, epochs: int, windows: int, folder: Path, progress: Report
+) -> np.ndarray:
+    """As `attribution.rankings.unrolled.exact.target_scores`, by a user's recipe. progress(0, 1) while it trains, since
+    nobody knows for how long, then (done, total) of the steps back. Raises UserError as `compute`."""
+    file = folder / "scores.npz"
+    wanted = {"blocks": [(file, [target])], "kept": folder / "kept", "limit": MAX_KEPT_BYTES}
+    wanted |= {"epochs": epochs, "windows": windows, "exact": True, "rough": False}
+    compute(trainer, wanted, seed, lambda *at: progress(0, 1), progress)
+    scores = np.load(file)["scores"][0]
+    if not np.isfinite(scores).all():
+        raise UserError(NOT_FINITE.format(trainer.recipe.name))
+    return scores
 
 
 def try_out(trainer: OwnTrainer, logits: np.ndarray, folder: Path) -> tuple[str, str]:

@@ -108,6 +108,11 @@ class OwnTrainer:
         self.own = load_class(folder / recipe.main, recipe.object, folder if recipe.form == "package" else None)()
         self.call("setup", self.data, self.device)
 
+    @property
+    def device_kind(self) -> str:
+        """See `device_name`."""
+        return device_name(self.device)
+
     def run(self, edit: Edit | None = None, seed: int = 0, on_epoch: Report | None = None) -> OwnOutcome:
         """Trains on the edited training set and predicts all validation images.
 
@@ -125,7 +130,7 @@ class OwnTrainer:
         model = self.call("fit", keep.astype(np.int64), labels.astype(np.int64), int(seed), Reporter(on_epoch))
         logits = self.logits(model, "val", np.arange(len(self.val_labels)))
         seconds = time.perf_counter() - start
-        made = (seconds, model, device_name(self.device), libraries(), logits)
+        made = (seconds, model, self.device_kind, libraries(), logits)
         return OwnOutcome(*summarize(logits, self.val_labels), *made)
 
     def logits(self, model, split: str, ids: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ def test_one_target_is_what_retraining_shows(tmp_path):
     """Each step is on all images, so that their order does not matter."""
     trainer = small.WeightedTrainer(small.recipe(batch_size=40, epochs=5, average=0.5))
     said = []
-    scores = target_scores(trainer, 7, 5, 5, 3, tmp_path / "w.npy", lambda *at: said.append(at))
+    scores = target_scores(trainer, 7, 5, 5, 3, tmp_path, lambda *at: said.append(at))
     assert scores.shape == (40,) and scores.dtype == np.float32
     for image in (3, 11, 30):
         assert scores[image] == pytest.approx(trainer.slopes(image, 5)[7], rel=1e-5)
@@ -24,7 +24,7 @@ def test_one_target_is_what_retraining_shows(tmp_path):
 
 def test_fewer_epochs_are_gone_back_over_than_there_are(tmp_path):
     trainer = small.WeightedTrainer(small.recipe(small.with_norms))
-    some, all_of_them, more = (target_scores(trainer, 7, 5, n, 2, tmp_path / "w.npy") for n in (1, 3, 9))
+    some, all_of_them, more = (target_scores(trainer, 7, 5, n, 2, tmp_path) for n in (1, 3, 9))
     assert np.array_equal(all_of_them, more) and small.relative_error(some, all_of_them) > 1e-3
 
 

@@ -13,6 +13,7 @@ from attribution.rankings import names, row_names
 from attribution.rankings.unrolled import on_demand
 from attribution.rankings.unrolled.on_demand import NAME
 from attribution.training import recipes
+from attribution.training.own import OwnRecipe
 
 
 def put(store, ws, target, seed, scores):
@@ -110,11 +111,15 @@ def test_under_a_head_it_says_which_row_is_the_same(ws):
     assert NAME not in row_names(seen)
 
 
-def test_a_recipe_of_ones_own_is_refused(ws, monkeypatch):
-    monkeypatch.setattr(ws, "get_recipe", lambda *_: SimpleNamespace(name="mine", kind="own"))
-    assert on_demand.refusal(ws).endswith("and mine is your own, whose steps Lineup does not know")
-    with pytest.raises(UserError, match="there is no unrolled-exact here: unrolled goes back through the steps"):
+def test_a_recipe_of_ones_own_needs_to_yield_its_steps(ws, monkeypatch):
+    mine = OwnRecipe("mine", "0" * 12, "file")
+    monkeypatch.setattr(ws, "get_recipe", lambda *_: mine)
+    assert on_demand.refusal(ws).startswith("mine has no method trajectory")
+    with pytest.raises(UserError, match="there is no unrolled-exact here: mine has no method trajectory"):
         on_demand.load(ws)
+    monkeypatch.setattr(ws, "get_recipe", lambda *_: replace(mine, optional=("module", "trajectory")))
+    assert on_demand.refusal(ws) == ""
+    assert on_demand.load(ws).description == "last 3 epochs · computed target by target"
 
 
 def test_a_large_network_goes_back_over_fewer_epochs_or_is_refused(ws, monkeypatch):
