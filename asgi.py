@@ -1,6 +1,8 @@
 """What `python -m attribution.serve` starts: the dashboard of app.py behind the token that lets a browser in."""
 
+import gc
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -10,6 +12,7 @@ from threading import Thread
 
 import streamlit as st
 from starlette.middleware import Middleware
+from streamlit import delta_generator
 
 from attribution.access.middleware import TokenCheck
 from attribution.access.tokens import read_token, spend_code
@@ -20,6 +23,8 @@ from attribution.live.pictures import picture_routes
 from attribution.live.routes import live_routes
 from attribution.live.scripts import script_routes
 from pages.ui.old_links import old_link_routes
+
+FIRST_PAGE_SECONDS = 3
 
 
 def token_check() -> list[Middleware]:
@@ -44,9 +49,14 @@ def _warm_up() -> None:
     for file in sorted((Path(__file__).parent / "pages" / "debug").glob("*.py")):
         if file.stem != "page":  # which is a script, and draws
             import_module(f"pages.debug.{file.stem}")
+    time.sleep(FIRST_PAGE_SECONDS)  # in which the first visitor's page is drawn
+    gc.enable()
+    theme.warm_up_refits()
 
 
 leave_out_grammar()
+# Whether this is a console is known; Streamlit would find out by reading the source of whatever is imported: 0.2 s.
+delta_generator._use_warning_has_been_displayed = True
 # Streamlit finds this line by its syntax: `streamlit run asgi.py` and `uvicorn asgi:app` both serve it.
 routes = [*live_routes(), *ahead_routes(), *picture_routes(), *script_routes(), *old_link_routes()]
 app = st.App(Path(__file__).with_name("app.py"), routes=routes, middleware=token_check(), lifespan=warmed_up)

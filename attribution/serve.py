@@ -18,11 +18,13 @@ from attribution.files import APP, ROOT, data_folder, is_shared, keep_private, m
 
 ADDRESS = "127.0.0.1"
 SERVER = APP / "asgi.py"
-#: `python -m streamlit`, with two things arranged. It is told beforehand that pages/ is ours to route: otherwise a
+#: `python -m streamlit`, with three things arranged. It is told beforehand that pages/ is ours to route: otherwise a
 #: fresh server's first visitor, coming by a deep link, is shown "Page not found" over the right page. And Ctrl-C or a
-#: termination is a good end: uvicorn raises the signal again when it has closed all connections.
+#: termination is a good end: uvicorn raises the signal again when it has closed all connections. And no garbage is
+#: looked for while modules are imported, in which there is little: asgi.py begins with it when all is there.
 STREAMLIT_SCRIPT = """
-import signal, sys
+import gc, signal, sys
+gc.disable()
 for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, lambda *_: sys.exit(0))
 from streamlit.runtime.pages_manager import PagesManager

@@ -35,13 +35,14 @@ def load_support_table(
     store: ResultStore | None = None,
     recipe: str | None = None,
     recipe_hash: str | None = None,
-    traces: bool = True,
+    traces: bool | str = True,
     **only,
 ) -> "pd.DataFrame":
     """One row an answer, columns COLUMNS; trace and others are lists (see `support_search.Support`).
 
     recipe: by name, the workspace's if not given; recipe_hash: as it was, if not as it is now; traces: False leaves
-    the column trace empty, which saves half of the time; only: a value for some names of KEY, for those answers alone.
+    the column trace empty, which saves half of the time, and "text" leaves each for `read_trace`, which saves as much
+    where few are looked at; only: a value for some names of KEY, for those answers alone.
     The workspace's own answers, which are of its recipe, come first; an answer in the store to the same question stands
     in their place. Raises UserError where the workspace's table cannot be read.
 
@@ -55,6 +56,8 @@ def load_support_table(
     file = workspace.supports_file
     if file.exists() and recipe == workspace.recipe:
         parts.append(_with_traces(file, only) if traces else _only(_without_traces(file, *_state(file)), only))
+        if traces is True:
+            parts[0]["trace"] = [read_trace(trace, file) for trace in parts[0]["trace"].tolist()]
     own = store.supports(recipe_hash or workspace.get_recipe(recipe).hash) if store else []
     # which wrong label an image was given is for a model to say, and another one may have said another
     own = [row for row in own if row["kind"] != "mislabel" or row.get("model") == workspace.model]
@@ -76,14 +79,18 @@ def load_support_table(
     return whole[current].drop_duplicates(KEY, keep="last").reset_index(drop=True)
 
 
-def _with_traces(file: Path, only: dict) -> "pd.DataFrame":
-    """The answers that a workspace brings."""
-    table = _only(read_table(file, *REQUIRED_COLUMNS).reindex(columns=COLUMNS), only)
+def read_trace(trace: str | list, file: Path | str = "supports.parquet") -> list[dict]:
+    """A trace, of a table whose traces are text. file: what the sentence names. Raises UserError for one that cannot be
+    read."""
     try:
-        table["trace"] = [json.loads(trace) for trace in table["trace"].tolist()]
+        return json.loads(trace) if isinstance(trace, str) else list(trace)
     except (TypeError, ValueError) as error:
         raise UserError(f"{file} cannot be read ({error}); copy the workspace again") from None
-    return table
+
+
+def _with_traces(file: Path, only: dict) -> "pd.DataFrame":
+    """The answers that a workspace brings, their traces as text."""
+    return _only(read_table(file, *REQUIRED_COLUMNS).reindex(columns=COLUMNS), only)
 
 
 @lru_cache(maxsize=4)  # a page and a report ask a dozen times; 8,500 answers take 2 MB

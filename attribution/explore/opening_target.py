@@ -67,17 +67,18 @@ def opening_target(workspace: Workspace) -> OpeningTarget | None:
     >>> first.target, first.ranking, first.k
     (88, 'datamodels-2k', 16)
     """
-    told = bundled_retrainings.targets(workspace)
-    ranked = opening_targets(workspace)
-    holding = (one for one in ranked if one.target in told and _is_soon_told(workspace, one) and _holds(workspace, one))
-    return next(holding, ranked[0] if ranked else None)
+    told = [one for target in bundled_retrainings.targets(workspace) for one in opening_targets(workspace, target)]
+    holding = (one for one in sorted(told, key=_rank) if _is_soon_told(workspace, one) and _holds(workspace, one))
+    return next(holding, None) or next(iter(opening_targets(workspace)), None)
 
 
-def opening_targets(workspace: Workspace) -> list[OpeningTarget]:
-    """The removals that `opening_target` chooses from, the best one to tell first; none without base models."""
+def opening_targets(workspace: Workspace, target: int | None = None) -> list[OpeningTarget]:
+    """The removals that `opening_target` chooses from, the best one to tell first; none without base models. target: of
+    this one alone."""
     if not workspace.has_base:
         return []
-    table = support_table.load_support_table(workspace, kind="remove")
+    of = {} if target is None else {"target": target}
+    table = support_table.load_support_table(workspace, kind="remove", traces="text", **of)
     listed = [name for name in workspace.rankings() if name != "random"]
     table = table[table.status.isin(["flipped", "unstable"]) & table.ranking.isin(listed)]
     removals = [
@@ -124,7 +125,7 @@ def support_votes(workspace: Workspace, row) -> OpeningTarget:
     counts, confirmation included."""
     target, label = int(row.target), int(workspace.val_labels[row.target])
     predictions: dict[int, list[int]] = {}
-    for probe in row.trace:
+    for probe in support_table.read_trace(row.trace):
         predictions.setdefault(probe["k"], []).extend(probe["predictions"])
     k, is_close = int(row.support), row.status == "unstable"
     if is_close:

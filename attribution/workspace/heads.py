@@ -5,6 +5,7 @@ hash. A workspace may bring it as a part, so that its first visitor does not wai
 """
 
 import hashlib
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -25,6 +26,7 @@ from attribution.workspace.manifest import MODEL_FOLDER
 if TYPE_CHECKING:
     from attribution.workspace.workspace import Workspace
 
+FITTING = threading.Lock()  # who asks for a head that another thread fits waits for that one
 PART = "head"  # of a head's own: what a workspace brings of its fit
 
 

@@ -318,8 +318,9 @@ class Workspace:
         """The head on a feature set, fitted to all training images when first asked for: seconds. Raises UserError as
         `heads.fit`."""
         recipe = heads.find_recipe(self, PREFIX + features)
-        if recipe.hash not in self._heads:
-            self._heads[recipe.hash] = heads.fit(self, recipe.name)
+        with heads.FITTING:
+            if recipe.hash not in self._heads:
+                self._heads[recipe.hash] = heads.fit(self, recipe.name)
         return self._heads[recipe.hash]
 
     @cached_property

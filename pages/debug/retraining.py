@@ -1,9 +1,10 @@
 """The supports that were measured, and retrainings without the images left of the cut."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -22,10 +23,13 @@ from attribution.store.results import ResultStore
 from pages.ui import format as write
 from pages.ui import theme
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 K_MAX = 128  # images left of the cut at most
 
 
-def supports(ws: Workspace) -> dict[int, dict[str, dict[str, dict]]]:
+def supports(ws: Workspace) -> Mapping[int, dict[str, dict[str, dict]]]:
     """target -> kind -> ranking -> {"status", "support" (int or None), "k_max"}, and where it flips also "k", "close",
     "becomes" (class), "votes", "wrong" and "seeds", as in `opening_target.OpeningTarget`. Read anew where one was
     found, and where a ranking is another one than 10 s ago.
@@ -37,13 +41,33 @@ def supports(ws: Workspace) -> dict[int, dict[str, dict[str, dict]]]:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _supports(_ws: Workspace, cache_key: str, found: tuple, versions: list) -> dict[int, dict[str, dict[str, dict]]]:
+def _supports(_ws: Workspace, cache_key: str, found: tuple, versions: list) -> "Supports":
     with ResultStore.for_workspace(_ws) as store:
-        table = answers.load_support_table(_ws, store)
-    measured: dict[int, dict[str, dict[str, dict]]] = {}
-    for row in table[(table.protocol == answers.default_protocol(_ws)) & (table.kind != "repair")].itertuples():
-        measured.setdefault(int(row.target), {}).setdefault(row.kind, {})[row.ranking] = _support(_ws, row)
-    return measured
+        table = answers.load_support_table(_ws, store, traces="text")
+    table = table[(table.protocol == answers.default_protocol(_ws)) & (table.kind != "repair")]
+    return Supports(_ws, table)
+
+
+class Supports(Mapping):
+    """Target -> kind -> ranking -> support, each made when its target is looked at: traces take a while to read."""
+
+    def __init__(self, ws: Workspace, table: "pd.DataFrame"):
+        self._ws, self._table, self._made = ws, table, {}
+        self._rows = {int(target): rows for target, rows in table.groupby("target", sort=False).indices.items()}
+
+    def __getitem__(self, target: int) -> dict[str, dict[str, dict]]:
+        if target not in self._made:
+            made: dict[str, dict[str, dict]] = {}
+            for row in self._table.iloc[self._rows[target]].itertuples():
+                made.setdefault(row.kind, {})[row.ranking] = _support(self._ws, row)
+            self._made[target] = made
+        return self._made[target]
+
+    def __iter__(self):
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
 
 @st.cache_resource(ttl=10, max_entries=4, show_spinner=False)

@@ -6,12 +6,15 @@ asks here, gets a value that can be, and says in a sentence what cannot.
 
 import math
 from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from attribution import UserError, Workspace
+from attribution.errors import UserError
 from attribution.inputs.limits import read_whole, shortened
-from attribution.rankings.combination import MARK
+
+if TYPE_CHECKING:
+    from attribution import Workspace
 
 MAX_SIGNS = 200  # of a value; images that are named by hand may need more
 MAX_SIGNS_OF_IDS = 20_000
@@ -79,9 +82,11 @@ def clean(numbers: Collection[str], may_be_empty: Collection[str]) -> list[str]:
     return said
 
 
-def combinations(ws: Workspace, rankings: Collection[str]) -> tuple[list[str], list[UserError]]:
+def combinations(ws: "Workspace", rankings: Collection[str]) -> tuple[list[str], list[UserError]]:
     """Those of `rankings` that are combinations ("A+B") which the workspace does not list: the ones that can be had,
     and what is wrong with the others."""
+    from attribution.rankings.combination import MARK  # with it comes SciPy, which the server starts without
+
     listed, found, errors = ws.rankings(), {}, []
     for name in rankings:
         if MARK not in name or name in listed or name in found:

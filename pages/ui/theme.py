@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from weakref import WeakKeyDictionary
@@ -16,6 +17,7 @@ import streamlit as st
 from attribution import UserError, Workspace
 from attribution.explore.opening_target import OpeningTarget, opening_model, opening_target
 from attribution.files import APP
+from attribution.training.head.recipe import PREFIX, is_head
 from attribution.workspace import image_check
 from attribution.workspace.workspace import DEMO
 from pages.ui import cli_command, model_choice, state
@@ -27,7 +29,7 @@ LOGO = ASSETS / "logo.svg"
 LARGE_TYPE = "html { font-size: 125%; }"  # Streamlit's sizes are multiples of it
 WATCH_SECONDS = 5  # between two looks of an open page at whether the workspace changed on the disk
 _keys: WeakKeyDictionary[Workspace, tuple] = WeakKeyDictionary()  # (what it was made of, the key)
-FREEZE_VISITS = 5
+FREEZE_VISITS, FREEZE_SECONDS = 5, 2.0
 LOOK_SECONDS = 10  # between two looks at whether the images are still those of before
 
 
@@ -75,8 +77,26 @@ def warm_up() -> None:
         path = _workspace_path()
         opened = _open(path, _changed(Path(path) / "workspace.json"), None)
         ws = opened.with_model(opening_model(opened) or model_choice.options(opened)[0])
+        if is_head(ws.model or ""):  # beside what follows, which waits for imports and files
+            threading.Thread(target=_warm_up_influence, args=(ws,), daemon=True).start()
         if ws.has_base:
             first_target(ws)
+    except (UserError, OSError, sqlite3.Error):
+        pass
+
+
+def _warm_up_influence(ws: Workspace) -> None:
+    with suppress(UserError, OSError):
+        ws.head(ws.model.removeprefix(PREFIX)).head.prepare_influence()
+
+
+def warm_up_refits() -> None:
+    """Makes what the first refit of the head that opens would wait for; after `warm_up`."""
+    try:
+        path = _workspace_path()
+        opened = _open(path, _changed(Path(path) / "workspace.json"), None)
+        if is_head(name := opening_model(opened) or ""):
+            opened.with_model(name).head(name.removeprefix(PREFIX)).head.prepare()
     except (UserError, OSError, sqlite3.Error):
         pass
 
@@ -177,16 +197,23 @@ def train_first(ws: Workspace, why: str) -> None:
 
 def freeze_gc(page: str) -> None:
     """Excludes long-lived objects from garbage collection: after the first run of each page, and again after every
-    FREEZE_VISITS visits, when what earlier ones left is collected. Call it after the page is drawn.
+    FREEZE_VISITS visits. What earlier ones left is collected FREEZE_SECONDS later. Call it after the page is drawn.
 
     Streamlit collects garbage after every run, and would look through everything ever imported and all that other
-    visits hold: a tenth of a second in which no answer is sent, and more in a class."""
+    visits hold: tenths of a second in which no answer is sent, the page that was just drawn included."""
     is_new = state.COUNTED not in st.session_state
     st.session_state[state.COUNTED] = True
     if _freezer.is_due(page, is_new):
-        gc.unfreeze()
-        gc.collect()
         gc.freeze()
+        later = threading.Timer(FREEZE_SECONDS, _collect)
+        later.daemon = True
+        later.start()
+
+
+def _collect() -> None:
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 class _Freezer:

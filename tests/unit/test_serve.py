@@ -265,3 +265,18 @@ def test_the_server_reads_the_token_from_its_file(run_python, tmp_path):
     assert done.code == 1 and "there is no token in" in done.err
     done = run_python("-c", program, LINEUP_DATA=str(tmp_path), LINEUP_NO_TOKEN="1")
     assert (done.code, done.out.strip()) == (0, "[]"), done.err
+
+
+def test_the_server_starts_without_what_only_pages_need(run_python, tmp_path):
+    """They are imported while the first visitor's browser loads the page; and Streamlit still has the switch that
+    spares it from reading the source of everything that is imported."""
+    done = run_python(
+        "-c",
+        "import sys, asgi\n"
+        "from streamlit import delta_generator\n"
+        "print(sorted({'matplotlib', 'pandas', 'scipy', 'torch'} & set(sys.modules)))\n"
+        "import inspect\n"
+        "print('_use_warning_has_been_displayed' in inspect.getsource(delta_generator._maybe_print_use_warning))",
+        LINEUP_NO_TOKEN="1",
+    )
+    assert done.out.split("\n")[:2] == ["[]", "True"], done.err

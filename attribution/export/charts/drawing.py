@@ -99,8 +99,21 @@ def encode(
         lines = _draw_legends(chart, figure, axes, inches)
         figure.set_size_inches(inches, rows * chart.height + 0.16 * lines + 0.3)
         out = io.BytesIO()
-        figure.savefig(out, format=ending[1:], dpi=DPI, metadata=_metadata(chart, ending), transparent=ending == ".svg")
+        _save(figure, out, ending, _metadata(chart, ending))
     return out.getvalue()
+
+
+def _save(figure, out: io.BytesIO, ending: str, metadata: dict) -> None:
+    if ending != ".svg":
+        figure.savefig(out, format=ending[1:], dpi=DPI, metadata=metadata)
+        return
+    # `savefig` draws twice, first to see how large everything is, which a file of a fixed size need not know
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    for part in (figure, *figure.axes):
+        part.patch.set_facecolor("none")
+    figure.set_dpi(DPI)  # of pictures in it
+    FigureCanvasSVG(figure).print_svg(out, metadata=metadata)
 
 
 def missing_signs(chart: Chart) -> str:

@@ -59,7 +59,8 @@ class Head:
         self._x = np.ascontiguousarray(self.standardise(features).T)
         self._gram = solver.gram(self._x)
         self._lock = threading.Lock()
-        self._prepared: tuple[solver.Preconditioner, float] | None = None
+        self._prepared: solver.Preconditioner | None = None
+        self._reach: float | None = None
 
     @classmethod
     def fit(
@@ -147,7 +148,7 @@ class Head:
         err by at most solver.TOLERANCE at features of usual length. Raises UserError where nothing is kept, for a
         number that is no training image, and for labels that are no classes.
         """
-        problem = self._problem(self._image_weights(keep), self._edited_labels(labels), self._prepare()[1])
+        problem = self._problem(self._image_weights(keep), self._edited_labels(labels), self.prepare())
         theta, _ = self._solve(problem, start)
         return _to_weights(theta, problem.present)
 
@@ -244,22 +245,34 @@ class Head:
             scores[:, rows] = -np.einsum("tcn,cn->tn", moves @ x, changes[:, rows])
         return scores
 
-    def _prepare(self) -> tuple[solver.Preconditioner, float]:
-        """What refits begin with, and how far their margins reach (`Problem.reach`). It is made when it is first asked
-        for: the Hessian of wide features takes longer than the fit, and predictions do without."""
+    @property
+    def _preconditioner(self) -> solver.Preconditioner:
+        """What refits begin with. It is made when it is first asked for: the Hessian of wide features takes longer than
+        the fit, and predictions do without."""
         with self._lock:
             if self._prepared is None:
                 problem = self._problem(np.ones(self.n_train), self.labels)
                 if self._full.theta.size <= MAX_FACTORED:
-                    factor = solver.Factor(problem, self._full)
-                    self._prepared = factor, factor.reach(problem, self._full)
+                    self._prepared = solver.Factor(problem, self._full)
                 else:
-                    self._prepared = solver.Kronecker(self._gram, self.n_classes, problem.penalty), np.inf
+                    self._prepared = solver.Kronecker(self._gram, self.n_classes, problem.penalty)
             return self._prepared
 
-    @property
-    def _preconditioner(self) -> solver.Preconditioner:
-        return self._prepare()[0]
+    def prepare_influence(self) -> None:
+        """Makes what the first influence waits for."""
+        self._preconditioner  # noqa: B018
+
+    def prepare(self) -> float:
+        """Makes what refits need, and returns how far their margins reach (`Problem.reach`). An influence does without
+        half of it."""
+        preconditioner = self._preconditioner
+        with self._lock:
+            if self._reach is None and isinstance(preconditioner, solver.Factor):
+                problem = self._problem(np.ones(self.n_train), self.labels)
+                self._reach = preconditioner.reach(problem, self._full)
+            elif self._reach is None:
+                self._reach = np.inf
+            return self._reach
 
     def _problem(self, image_weights: np.ndarray, labels: np.ndarray, reach: float = np.inf) -> Problem:
         present = np.bincount(labels[image_weights > 0], minlength=self.n_classes) > 0

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -335,8 +336,12 @@ class Factor:
     def __init__(self, problem: Problem, point: Point):
         self.shape = point.theta.shape
         self._factor = cho_factor(_hessian(problem, point), lower=True, overwrite_a=True, check_finite=False)
-        inverse = cho_solve(self._factor, np.eye(point.theta.size, order="F"), overwrite_b=True, check_finite=False)
-        self._inverse = np.asfortranarray(inverse, np.float32)
+
+    @cached_property
+    def _inverse(self) -> np.ndarray:
+        identity = np.eye(len(self._factor[0]), order="F")
+        inverse = cho_solve(self._factor, identity, overwrite_b=True, check_finite=False)
+        return np.asfortranarray(inverse, np.float32)
 
     def apply(self, gradient: np.ndarray) -> np.ndarray:
         """See `Preconditioner.apply`: by the inverse in float32, of which half is read."""
