@@ -38,20 +38,28 @@ def token_check() -> list[Middleware]:
 @asynccontextmanager
 async def warmed_up(_app: st.App) -> AsyncIterator[None]:
     """Begins what the first visitor would wait for, while the server already answers."""
-    Thread(target=_warm_up, daemon=True).start()
+    Thread(target=warm_up, daemon=True).start()
     yield
 
 
-def _warm_up() -> None:
+def warm_up() -> None:
     from pages.ui import theme  # only now: the server is up before all that pages need is there
 
     theme.warm_up()
-    for file in sorted((Path(__file__).parent / "pages" / "debug").glob("*.py")):
-        if file.stem != "page":  # which is a script, and draws
-            import_module(f"pages.debug.{file.stem}")
+    import_room("debug")
     time.sleep(FIRST_PAGE_SECONDS)  # in which the first visitor's page is drawn
     gc.enable()
     theme.warm_up_refits()
+    for room in ("compare", "labels", "data"):
+        import_room(room)
+    import_module("scipy.stats")  # two thirds of a second, when a finding of Compare first has an interval
+
+
+def import_room(name: str) -> None:
+    pages = Path(__file__).parent / "pages"
+    for file in sorted((pages / name).rglob("*.py")):
+        if file.name not in ("page.py", "__init__.py"):  # a page is a script, and draws
+            import_module(".".join(file.relative_to(pages.parent).with_suffix("").parts))
 
 
 leave_out_grammar()

@@ -2,8 +2,8 @@
 
     .venv/bin/python tests/benchmarks/first_views.py [--models demo-cnn,head-moco] [--tabs Summary,Cost,Checks]
 
-Each view is drawn in a process of its own (a fork, so that libraries are loaded and nothing of Compare is known),
-without a browser, after Debug was looked at, on the demo with an empty data folder. Prints JSON: seconds of the first
+Each view is drawn in a process of its own (a fork, so that modules are loaded, as the server does once it is up, and
+nothing that Compare shows is known), without a browser, after Debug was looked at, on the demo with an empty data folder. Prints JSON: seconds of the first
 run of the script and of the second. Wall times on a server are those of tabs.py.
 """
 
@@ -33,7 +33,11 @@ def main() -> None:
     asked = parser.parse_args()
     logging.disable(logging.CRITICAL)
     with tempfile.TemporaryDirectory() as data:
-        os.environ["LINEUP_DATA"] = data
+        os.environ |= {"LINEUP_DATA": data, "LINEUP_NO_TOKEN": "1"}
+        import asgi
+
+        asgi.FIRST_PAGE_SECONDS = 0
+        asgi.warm_up()
         open_page("debug", target="0")
         print(
             json.dumps(
