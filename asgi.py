@@ -43,6 +43,7 @@ async def warmed_up(_app: st.App) -> AsyncIterator[None]:
 
 
 def warm_up() -> None:
+    """Imports and makes what the first visitors would wait for, the front page's first."""
     from pages.ui import theme  # only now: the server is up before all that pages need is there
 
     theme.warm_up()
@@ -56,6 +57,7 @@ def warm_up() -> None:
 
 
 def import_room(name: str) -> None:
+    """Imports the modules of a room of pages/."""
     pages = Path(__file__).parent / "pages"
     for file in sorted((pages / name).rglob("*.py")):
         if file.name not in ("page.py", "__init__.py"):  # a page is a script, and draws

@@ -3,8 +3,9 @@
     .venv/bin/python tests/benchmarks/first_views.py [--models demo-cnn,head-moco] [--tabs Summary,Cost,Checks]
 
 Each view is drawn in a process of its own (a fork, so that modules are loaded, as the server does once it is up, and
-nothing that Compare shows is known), without a browser, after Debug was looked at, on the demo with an empty data folder. Prints JSON: seconds of the first
-run of the script and of the second. Wall times on a server are those of tabs.py.
+nothing that Compare shows is known), without a browser, after Debug was looked at, on the demo with an empty data
+folder. Prints JSON: seconds of the first run of the script and of the second. Wall times on a server are those of
+tabs.py.
 """
 
 import argparse
