@@ -25,6 +25,7 @@ from attribution.metrics.statistics import percentile_interval, spearman_correla
 from attribution.store.results import ResultStore
 from attribution.training.edits import no_edit
 from attribution.workspace.base_models import mean_base_margins
+from attribution.workspace.kept import once
 from attribution.workspace.parts import Part, Progress, base_digest, ranking_versions
 from attribution.workspace.workspace import Workspace
 
@@ -159,6 +160,10 @@ def report(workspace: Workspace, removals: Removals, resamples: int = RESAMPLES)
     """What `evaluate calibration` prints: {"recipe", "recipe_hash", "targets", "splits", "sets", "paired": share
     of sets, "noise": standard deviation of a margin over seeds, "rankings": {NAME: {ORIGIN: `fit_scale`}}, "unsigned":
     names}."""
+    return once(("calibration", id(workspace), resamples), lambda: _report(workspace, removals, resamples))
+
+
+def _report(workspace, removals, resamples) -> dict:
     base = workspace.base
     rows = {
         name: {origin: fit_scale(removals, name, origin, base.noise, resamples, base.n_models) for origin in ORIGINS}

@@ -21,6 +21,7 @@ from attribution.store.queue import Job
 from attribution.store.results import ResultStore
 from attribution.training.edits import no_edit
 from attribution.training.head.recipe import is_head
+from attribution.workspace.kept import once
 from attribution.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -157,6 +158,11 @@ def read_study(
     """
     protocol = protocol or support_table.default_protocol(workspace)
     recipe = recipe or workspace.recipe
+    asked = ("study", id(workspace), id(store), protocol, recipe)
+    return once(asked, lambda: _read_study(workspace, store, protocol, recipe))
+
+
+def _read_study(workspace, store, protocol, recipe) -> Study:
     bundled = support_table.load_support_table(workspace, recipe=recipe, traces=False, protocol=protocol)
     jobs = [(job, StudySpec.from_json(job.spec)) for job in store.studies()]
     jobs = [

@@ -24,6 +24,7 @@ from attribution.export.tables import ranking_name
 from attribution.rankings import default_rankings
 from attribution.rankings.base import check_k
 from attribution.store.results import ResultStore
+from attribution.workspace.kept import keep_answers
 from attribution.workspace.provenance import library_versions
 from attribution.workspace.workspace import Workspace
 
@@ -57,6 +58,11 @@ def build_report(
 
     Raises UserError for an unknown target, a k below 1, and where a part of the workspace cannot be read.
     """
+    with keep_answers():
+        return _build(workspace, store, target, rows, k, today)
+
+
+def _build(workspace, store, target, rows, k, today) -> bytes:
     target = default_target(workspace) if target is None else workspace.check_target(target)
     if rows is None:
         rows = lineup_rows(workspace, target, default_rankings(workspace), TILES)
