@@ -6,7 +6,7 @@ Each is a family of its own: Lineup does not know what evidence it weighs.
 import numpy as np
 
 from attribution import own_code
-from attribution.audit.detectors import harm, in_sample, knn, out_of_sample, self_influence
+from attribution.audit.detectors import dynamics, harm, in_sample, knn, out_of_fold, out_of_sample, self_influence
 from attribution.audit.detectors.base import ComputedDetector, part_digest
 from attribution.errors import UserError
 from attribution.own_code import OwnCodeError, OwnObject
@@ -88,5 +88,5 @@ def _own(name: str) -> OwnObject:
 
 
 def _taken(workspace: Workspace) -> set[str]:
-    families = (harm, in_sample, knn, out_of_sample, self_influence)
+    families = (dynamics, harm, in_sample, knn, out_of_fold, out_of_sample, self_influence)
     return {*TAKEN, *(name for family in families for name in family.names(workspace))}

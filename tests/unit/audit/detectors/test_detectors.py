@@ -37,28 +37,23 @@ def test_each_family_keeps_the_protocol(family):
 def test_all_that_can_be_had(ws):
     assert detectors.names(ws) == [] and detectors.default_detector(ws) is None
     needs = detectors.available(ws)
-    assert [name for name in needs if not needs[name]] == [
-        "combined",
-        "confident",
-        "out-of-subset",
-        "knn-moco",
-        "harm-trak-10",
-    ]
+    can = ["combined", "confident", "out-of-subset", "fold-moco", "knn-moco", "aum", "forgetting", "harm-trak-10"]
+    assert [name for name in needs if not needs[name]] == can
     assert "base train" in needs["loss"] and "base train" in needs["self-influence"]
     calls = []
     built = detectors.build_detectors(ws, progress=lambda *at: calls.append(at))
-    assert set(built) == {"combined", "confident", "out-of-subset", "knn-moco", "harm-trak-10"} and calls
+    assert set(built) == set(can) and calls
     again = Workspace.open(ws.path)
-    assert detectors.names(again) == ["combined", "confident", "out-of-subset", "knn-moco", "harm-trak-10"]
+    assert detectors.names(again) == can
     assert detectors.default_detector(again) == "combined"
     for name in detectors.names(again):
         detector = detectors.load(again, name)
-        assert detector.scores.argmax() == 3 or name == "harm-trak-10"
+        assert detector.scores.argmax() == 3 or name in ("harm-trak-10", "aum", "forgetting")  # trained on 60 images
         assert detector.scores.dtype == np.float32 and detector.suggestion.dtype == np.int64 and detector.version
         assert detector.uses_val == (name in ("combined", "harm-trak-10"))
     assert detectors.load(again, "combined").suggestion[3] == 0, "a Bar that is called a Dot"
     provenance = json.loads((ws.path / "workspace.json").read_text())["parts"]["detectors/combined"]
-    assert provenance["members"] == ["confident", "harm-trak-10", "knn-moco", "out-of-subset"]
+    assert provenance["members"] == sorted(can[1:])
     assert provenance["command"].startswith("python -m attribution detectors build") and provenance["versions"]["numpy"]
     assert np.load(ws.path / "detectors" / "combined" / "suggestion.npy").dtype == np.uint8
 
@@ -68,7 +63,7 @@ def test_what_is_there_is_built_anew_only_where_its_ground_changed(ws):
     assert detectors.build_detectors(ws) == {}
     np.save(ws.path / "features" / "moco" / "train.npy", np.random.default_rng(1).normal(size=(60, 3)))
     ws.record_part("features/moco", {}, ["features/moco/train.npy"])
-    assert set(detectors.build_detectors(Workspace.open(ws.path))) == {"knn-moco", "combined"}
+    assert set(detectors.build_detectors(Workspace.open(ws.path))) == {"fold-moco", "knn-moco", "combined"}
     assert set(detectors.build_detectors(ws, ["out-of-subset"])) == {"out-of-subset"}, (
         "what is named is built in any case"
     )
@@ -139,7 +134,8 @@ def test_those_that_came_with_a_workspace_stay(ws, tmp_path, monkeypatch):
     np.save(bundled.user_folder / "features" / "mine" / "train.npy", np.eye(60, 3, dtype=np.float32) + 1)
     np.save(bundled.user_folder / "features" / "mine" / "val.npy", np.eye(12, 3, dtype=np.float32) + 1)
     bundled.add_part("features/mine", {}, ["features/mine/train.npy", "features/mine/val.npy"])
-    assert set(detectors.build_detectors(bundled)) == {"knn-mine"} and not (ws.path / "detectors" / "knn-mine").exists()
+    assert set(detectors.build_detectors(bundled)) == {"fold-mine", "knn-mine"}
+    assert not (ws.path / "detectors" / "knn-mine").exists()
     assert "knn-mine" in detectors.names(Workspace.open(ws.path))
 
 
