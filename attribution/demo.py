@@ -69,13 +69,15 @@ UNROLLED_NAME = f"unrolled-{UNROLLED['models']}"
 TRAK_DIMS = (128, 256, 512, 1024, 2048)
 TRAK_TUNING_MODELS = 2
 STUDY = {
-    "rankings": ["esvm-moco", "l2-moco", "trak-10", DATAMODELS_NAME, UNROLLED_NAME, "random"],
+    "rankings": ["esvm-moco", "l2-moco", "trak-10", DATAMODELS_NAME, "random"],
     "kinds": ["remove", "mislabel"],
     "protocol": "default",
 }
 STUDY_TARGETS = 40
-#: the same by the protocol that takes fewest trainings, by removal alone
-ADAPTIVE_STUDY = {**STUDY, "kinds": ["remove"], "protocol": "adaptive"}
+#: the same targets by Unrolled, by removal alone so far
+UNROLLED_STUDY = {"rankings": [UNROLLED_NAME], "kinds": ["remove"], "protocol": "default"}
+#: all of these by the protocol that takes fewest trainings
+ADAPTIVE_STUDY = {"rankings": [*STUDY["rankings"], UNROLLED_NAME], "kinds": ["remove"], "protocol": "adaptive"}
 #: the same targets by what a head says of images: by removal alone, since relabelling takes twice the trainings
 INFLUENCE_STUDY = {
     "rankings": ["influence-all", "influence-moco"],
@@ -555,7 +557,7 @@ def export_study(build: DemoBuild) -> None:
     with ResultStore.for_workspace(workspace) as store:
         table = support_table.load_support_table(workspace, store)
     parts, provenance = [], []
-    for study in (STUDY, VARIANT_STUDY, INFLUENCE_STUDY, ADAPTIVE_STUDY):
+    for study in (STUDY, VARIANT_STUDY, INFLUENCE_STUDY, UNROLLED_STUDY, ADAPTIVE_STUDY):
         rows, targets = _finished_rows(workspace, table, study)
         parts.append(rows)
         provenance.append({**study, "targets": targets, "trainings": int(rows.trainings.sum())})
@@ -569,7 +571,8 @@ def export_study(build: DemoBuild) -> None:
         **provenance[0],
         varied=provenance[1],
         influence=provenance[2],
-        adaptive=provenance[3],
+        unrolled=provenance[3],
+        adaptive=provenance[4],
         k_max=support_search.DEFAULT_K_MAX,
         seeds=[*support_search.SEEDS, *support_search.CONFIRM_SEEDS],
         recipe=RECIPE,
@@ -687,13 +690,14 @@ STEPS: dict[str, Step] = {
     ),
     "varied": study_step(VARIANT_STUDY),
     "influence-study": study_step(INFLUENCE_STUDY),
+    "unrolled-study": study_step(UNROLLED_STUDY),
     "adaptive-study": study_step(ADAPTIVE_STUDY),
     # LDS of the study's single targets, beside their supports
     "lds-supports": measurement_step(
         lds_vs_support,
         lambda workspace, progress: lds_vs_support.compute(
             workspace,
-            [*STUDY["rankings"], *INFLUENCE_STUDY["rankings"]],
+            [*STUDY["rankings"], *INFLUENCE_STUDY["rankings"], *UNROLLED_STUDY["rankings"]],
             np.sort(study_targets(workspace)),
             progress,
         ),

@@ -73,9 +73,9 @@ def compare_on_same_targets(
     kind -> {"protocol", "K", "targets": n, "unfinished": targets that are not done yet, which biases the result (those
     that never flip are done first), "rankings": {name: `support_curves.summarise_supports`}}, for kinds that any of the
     rankings was studied for. The targets are those with something to flip that all rankings have finished; a ranking
-    with fewer than half as many as another is left out. Of several protocols the one with most of these rankings is
-    taken, then the one with most targets; with usual_first the workspace's usual one, where it has any of the kind, so
-    that the figures are those of its study.
+    with a third as many as another, or fewer, is left out. Of several protocols the one with most of these rankings
+    is taken, then the one with most targets; with usual_first the workspace's usual one, where it has any of the kind,
+    so that the figures are those of its study.
     """
     studies = {
         protocol: read_study(workspace, store, protocol)
@@ -95,8 +95,8 @@ def compare_on_same_targets(
                 for name in names
                 if name in tables
             }
-            enough = max(map(len, done.values()), default=0) / 2
-            done = {name: targets for name, targets in done.items() if targets and len(targets) >= enough}
+            few = max(map(len, done.values()), default=0) / 3
+            done = {name: targets for name, targets in done.items() if len(targets) > few}
             common = set.intersection(*done.values()) if done else set()
             rank = (usual_first and protocol == usual, len(done), len(common))
             if common and (best is None or rank > best[0]):

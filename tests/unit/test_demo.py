@@ -93,7 +93,8 @@ def test_each_kind_compares_the_same_targets(demo_ws):
 
 def test_every_detector_is_of_the_parts_as_they_stand(demo_ws):
     parts = demo_ws.manifest["parts"]
-    assert set(detectors.names(demo_ws)) == set(detectors.available(demo_ws))
+    others = set(detectors.available(demo_ws)) - set(detectors.names(demo_ws))
+    assert others == {"fold-moco", "fold-simclr", "fold-dino", "aum", "forgetting"}, "built by whoever asks for them"
     for name in detectors.names(demo_ws):
         for part, digest in parts[f"detectors/{name}"]["of"].items():
             now = (

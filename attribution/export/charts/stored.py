@@ -65,7 +65,8 @@ def support_curves(
             y_range=(0, 1.02),
             percent=True,
             series=[
-                _cdf_series(name, results, study.k_max, measured[kind][name]) for name, results in supports.items()
+                _cdf_series(name, results, study.k_max, measured[kind][name], max(map(len, supports.values())))
+                for name, results in supports.items()
             ],
         )
         for kind, supports in study.tables.items()
@@ -86,13 +87,14 @@ def support_curves(
     )
 
 
-def _cdf_series(name: str, supports: dict, k_max: int, row: dict) -> Series:
+def _cdf_series(name: str, supports: dict, k_max: int, row: dict, most: int) -> Series:
     """supports: target -> Support, or None while its search is under way. row: the ranking's, of
-    `support_report.evaluate_study`."""
+    `support_report.evaluate_study`. most: targets of the ranking with most of them."""
     steps = support_report.cdf_points(supports, k_max)
     colour, dash, marker = palette.ranking_style(name)
     auc, ends = row["auc"], row["auc_ci"]
     note = "" if auc is None else f"AUC {auc:.2f}" + (f" ({ends[0]:.2f} to {ends[1]:.2f})" if ends else "")
+    note += f", {len(supports)} targets" if len(supports) < most else ""
     pending, band = sum(support is None for support in supports.values()), None
     if pending:
         low, high = curves.cdf_band(supports.values(), [(0, None)] * pending, k_max)

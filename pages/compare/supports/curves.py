@@ -26,9 +26,11 @@ def support_curves(study: Study, target: int | None = None) -> go.Figure:
     )
     in_legend = set()
     for column, kind in enumerate(kinds, 1):
+        most = max(map(len, study.tables[kind].values()))
         for ranking, results in study.tables[kind].items():
             _band(chart, column, ranking, results, study.k_max)
-            _curve(chart, column, kind, ranking, results, study.k_max, ranking not in in_legend)
+            few = f" ({len(results)} targets)" if len(results) < most else ""
+            _curve(chart, column, kind, ranking, results, study.k_max, ranking not in in_legend, few)
             in_legend.add(ranking)
         if target is not None:
             _target(chart, column, study.tables[kind], study.k_max, target)
@@ -46,14 +48,15 @@ def support_curves(study: Study, target: int | None = None) -> go.Figure:
     return chart
 
 
-def _curve(chart, column, kind, ranking, results, k_max, showlegend) -> None:
+def _curve(chart, column, kind, ranking, results, k_max, showlegend, few) -> None:
+    """few: how many targets there are, where others have more."""
     steps = cdf_points(results, k_max)
     colour, dash, marker = palette.ranking_style(ranking)
     last = steps[-1][1] if steps else 0
     chart.add_scatter(
         x=[0, *(step[0] for step in steps), k_max],
         y=[0, *(step[1] for step in steps), last],
-        name=ranking,
+        name=ranking + few,
         mode="lines+markers",
         line={"shape": "hv", "color": colour, "dash": dash, "width": 2.5},
         legendgroup=ranking,
@@ -67,7 +70,7 @@ def _curve(chart, column, kind, ranking, results, k_max, showlegend) -> None:
         showlegend=showlegend,
         row=1,
         col=column,
-        hovertemplate=ranking + ": target %{customdata[2]} %{customdata[3]}; %{y:.0%} by then<extra></extra>",
+        hovertemplate=ranking + few + ": target %{customdata[2]} %{customdata[3]}; %{y:.0%} by then<extra></extra>",
     )
 
 
