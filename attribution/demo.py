@@ -42,7 +42,7 @@ from attribution.explore.targets import draw_stable_targets
 from attribution.features import knn, projection
 from attribution.files import change_json, write_array, write_json, write_table
 from attribution.metrics import lds
-from attribution.rankings import default_rankings
+from attribution.rankings import combination, default_rankings
 from attribution.store.results import ResultStore
 from attribution.training import recipes
 from attribution.training.head.recipe import PREFIX
@@ -66,6 +66,7 @@ DATAMODELS_NAME = f"datamodels-{FIT_SEQUENCE['count'] // 1000}k"
 #: as they were chosen on the tuning halves, see docs/protocol.md
 UNROLLED = {"models": 5, "epochs": 3, "windows": 3}
 UNROLLED_NAME = f"unrolled-{UNROLLED['models']}"
+COMBINED = (UNROLLED_NAME, DATAMODELS_NAME)
 TRAK_DIMS = (128, 256, 512, 1024, 2048)
 TRAK_TUNING_MODELS = 2
 STUDY = {
@@ -442,6 +443,11 @@ def build_unrolled(build: DemoBuild) -> None:
     )
 
 
+def list_combination(build: DemoBuild) -> None:
+    """Unrolled and Datamodels together: the LDS of the sum is above that of either, on both draws of halves."""
+    build.record(f"{combination.FOLDER}{combination.MARK.join(COMBINED)}", members=list(COMBINED))
+
+
 def run_lds(build: DemoBuild) -> None:
     """LDS of every ranking on both draws of the held-out halves, with interval and noise ceiling."""
     workspace = build.workspace
@@ -674,6 +680,7 @@ STEPS: dict[str, Step] = {
     "trak": build_trak,
     "datamodels": build_datamodels,
     "unrolled": build_unrolled,
+    "combination": list_combination,
     "lds": run_lds,
     "study": study_step(STUDY),
     "detectors": build_detectors,
