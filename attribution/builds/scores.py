@@ -158,6 +158,7 @@ def build_datamodels(workspace: Workspace, name: str, count: int, progress: Prog
     train_halves(workspace, sequence, progress)
     masks, margins = load_half_margins(workspace, sequence)
     tuning = min(MAX_TUNING_HALVES, count // 10)
+    watch = Stopwatch()
     weights, tuned = fit_tuned_datamodels(masks, margins.mean(1), tuning, name, progress)
     incoming = ForeignRanking(
         "Datamodels",
@@ -176,6 +177,7 @@ def build_datamodels(workspace: Workspace, name: str, count: int, progress: Prog
         provenance={
             "about": f"{count:,} half-models · α 0.5",
             "models": count,
+            "seconds": round(watch.seconds, 1),  # of the fits; the halves are a part of their own
             "made_for": ranking_origin(workspace, "halves"),
             **tuned,
             **command,

@@ -1,6 +1,7 @@
 """Computing a workspace's own parts, with real trainings on 60 drawn images; nothing is trained twice."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -110,14 +111,16 @@ def test_a_feature_set(bare_ws):
     assert "l2-supervised" in again.rankings()
 
 
-def test_halves_datamodels_and_lds(bare_ws):
+def test_halves_datamodels_and_lds(bare_ws, monkeypatch):
     from attribution.evaluation import lds_report
 
     with pytest.raises(UserError, match="at least 30"):
         scores.build_datamodels(bare_ws, "few", 10, quiet)
     halves.build_held_out_halves(bare_ws, {"draw": 2, "count": 4, "seeds": [0, 1]}, quiet)
+    monkeypatch.setattr(scores, "Stopwatch", lambda *_: SimpleNamespace(seconds=7.04))
     about = scores.build_datamodels(bare_ws, "dm", 30, quiet)
     again = Workspace.open(bare_ws.path)
+    assert about["seconds"] == 7.0, "of the fits"
     assert about["models"] == 30 and about["penalty"] in datamodels.PENALTIES
     kept = firsts.load(again, "dm")
     assert kept.fits and (kept.models, kept.half, kept.splits) == (2, 1, 1) and kept.halves.shape == (12, 2)
