@@ -78,7 +78,8 @@ def opening_targets(workspace: Workspace, target: int | None = None) -> list[Ope
     if not workspace.has_base:
         return []
     of = {} if target is None else {"target": target}
-    table = support_table.load_support_table(workspace, kind="remove", traces="text", **of)
+    protocol = support_table.default_protocol(workspace)  # of the supports that Debug shows
+    table = support_table.load_support_table(workspace, kind="remove", protocol=protocol, traces="text", **of)
     listed = [name for name in workspace.rankings() if name != "random"]
     table = table[table.status.isin(["flipped", "unstable"]) & table.ranking.isin(listed)]
     removals = [

@@ -16,7 +16,6 @@ from attribution.training.own import OwnRecipe
 if TYPE_CHECKING:
     import numpy as np
 
-    from attribution.training.own.trainer import OwnTrainer
     from attribution.training.trainer import Trainer
 
 REPORT_SECONDS = 0.5  # between two reports at least
@@ -29,11 +28,11 @@ def load_trainer(workspace: Any, name: str, recipe_hash: str, device: str | None
     return make_trainer(workspace, recipes.get_recipe(name), device)
 
 
-def unrolled_event(spec: UnrolledSpec, trainer: "Trainer | OwnTrainer", report: Callable[[int, int], None]) -> dict:
-    """The "done" event of a spec with one seed. Its answer has the scores (`on_demand.pack`), "seconds" by the clock,
-    "processor_seconds", "peak_bytes" of the process's memory so far, "device" and "library". report(done, total) now
-    and then, in training steps about. Raises UserError as `Trainer.train`, and of a user's recipe as
-    `rankings.unrolled.task.compute`."""
+def unrolled_event(spec: UnrolledSpec, trainer: Any, report: Callable[[int, int], None]) -> dict:
+    """The "done" event of a spec with one seed, by the trainer of its recipe, built in or a user's. Its answer has
+    the scores (`on_demand.pack`), "seconds" by the clock, "processor_seconds", "peak_bytes" of the process's memory so
+    far, "device" and "library". report(done, total) now and then, in training steps about. Raises UserError as
+    `Trainer.train`, and of a user's recipe as `rankings.unrolled.task.compute`."""
     from attribution.training.trainer import LIBRARY
 
     reported = 0.0

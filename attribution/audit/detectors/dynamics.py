@@ -38,6 +38,8 @@ def compute(workspace: Workspace, names: list[str], progress: Progress) -> dict[
     epochs (Pleiss et al., arXiv 2001.10528). "forgetting": how often the image was predicted as labelled and then not
     (Toneva et al., arXiv 1812.05159); never so is one more than there are epochs. Both of the views that the training
     shows, mean over `SEEDS`. Suggestion: the class with the largest mean logit. Raises UserError as `Trainer.train`."""
+    from attribution.training.watched import watch
+
     recipe, folder = workspace.get_recipe(), scratch_folder(workspace, "dynamics")
     watched = []
     for number, seed in enumerate(SEEDS):
@@ -58,46 +60,3 @@ def compute(workspace: Workspace, names: list[str], progress: Progress) -> dict[
     description = f"{len(SEEDS)} trainings as they went, {recipe.epochs} epochs each"
     extra = {"models": len(SEEDS), "epochs": recipe.epochs}
     return {name: ComputedDetector(scores[name], suggestion, description, extra=extra) for name in names}
-
-
-def watch(workspace: Workspace, recipe: Recipe, seed: int, report=lambda done, epochs: None) -> dict[str, np.ndarray]:
-    """What a training predicts of its images as it is shown them, before each step: "logits" float64 [n, classes] and
-    "margin" float64 [n], sums over the times that it was "shown", int64 [n]; "forgotten" int64 [n], see `compute`."""
-    import torch
-
-    from attribution.training import augmentation
-    from attribution.training.edits import no_edit
-    from attribution.training.trainer import Trainer
-
-    n, classes = workspace.n_train, len(workspace.classes)
-    found = {
-        "logits": np.zeros((n, classes)),
-        "margin": np.zeros(n),
-        "shown": np.zeros(n, np.int64),
-        "forgotten": np.zeros(n, np.int64),
-    }
-    was_right, ever_right = np.zeros(n, bool), np.zeros(n, bool)
-    given = np.asarray(workspace.train_labels)
-
-    class Watched(Trainer):
-        """A trainer whose losses are looked at: they see the logits of each step."""
-
-        def loss(self, logits: torch.Tensor, shown: torch.Tensor, *more, **options) -> torch.Tensor:
-            """See `Trainer.loss`."""
-            ids = shown[:, augmentation.IMAGE].cpu().numpy()
-            predicted = logits.detach().double().cpu().numpy()
-            rows, labels = np.arange(len(ids)), given[ids]
-            found["logits"][ids] += predicted
-            others = predicted.copy()
-            others[rows, labels] = -np.inf
-            margin = predicted[rows, labels] - others.max(1)
-            found["margin"][ids] += margin
-            found["shown"][ids] += 1
-            found["forgotten"][ids] += was_right[ids] & (margin <= 0)
-            was_right[ids] = margin > 0
-            ever_right[ids] |= margin > 0
-            return super().loss(logits, shown, *more, **options)
-
-    Watched(workspace, recipe).train(no_edit(), seed, report)
-    found["forgotten"][~ever_right] = recipe.epochs + 1
-    return found
