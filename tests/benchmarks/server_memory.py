@@ -14,6 +14,7 @@ import asyncio
 import json
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -79,7 +80,9 @@ def main() -> None:
             serving.open_page(page, f"{server.url}/?target={target}")
         used = memory(server.process.pid)
         page.context.close()
-        print(json.dumps({"started": started, "used": used} | asyncio.run(look_on(server, n_val))))
+        # in a thread of its own: the browser's event loop runs in this one
+        later = ThreadPoolExecutor(1).submit(asyncio.run, look_on(server, n_val)).result()
+        print(json.dumps({"started": started, "used": used} | later))
 
 
 if __name__ == "__main__":
