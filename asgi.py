@@ -46,10 +46,12 @@ def warm_up() -> None:
     """Imports and makes what the first visitors would wait for, the front page's first."""
     from pages.ui import theme  # only now: the server is up before all that pages need is there
 
-    theme.warm_up()
-    import_room("debug")
-    time.sleep(FIRST_PAGE_SECONDS)  # in which the first visitor's page is drawn
-    gc.enable()
+    try:
+        theme.warm_up()
+        import_room("debug")
+        time.sleep(FIRST_PAGE_SECONDS)  # in which the first visitor's page is drawn
+    finally:
+        gc.enable()
     theme.warm_up_refits()
     for room in ("compare", "labels", "data"):
         import_room(room)
