@@ -44,9 +44,9 @@ async def warmed_up(_app: st.App) -> AsyncIterator[None]:
 
 def warm_up() -> None:
     """Imports and makes what the first visitors would wait for, the front page's first."""
-    from pages.ui import theme  # only now: the server is up before all that pages need is there
-
     try:
+        from pages.ui import theme  # only now: the server is up before all that pages need is there
+
         theme.warm_up()
         import_room("debug")
         time.sleep(FIRST_PAGE_SECONDS)  # in which the first visitor's page is drawn

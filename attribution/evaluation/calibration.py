@@ -135,6 +135,10 @@ def load(workspace: Workspace, of_all: bool = True) -> Removals | None:
     """The stored removals; None where nothing is stored, where one of the rankings or the base models has changed or is
     gone, or, with `of_all`, where another signed ranking was added. Raises UserError where the arrays do not fit each
     other."""
+    return once(("removals", id(workspace), of_all), lambda: _load(workspace, of_all))
+
+
+def _load(workspace, of_all) -> Removals | None:
     if not STORED.is_current(workspace):
         return None
     made = STORED.provenance(workspace)
@@ -160,7 +164,9 @@ def report(workspace: Workspace, removals: Removals, resamples: int = RESAMPLES)
     """What `evaluate calibration` prints: {"recipe", "recipe_hash", "targets", "splits", "sets", "paired": share
     of sets, "noise": standard deviation of a margin over seeds, "rankings": {NAME: {ORIGIN: `fit_scale`}}, "unsigned":
     names}."""
-    return once(("calibration", id(workspace), resamples), lambda: _report(workspace, removals, resamples))
+    # kept beside the removals that it is of, so that no other object gets their id meanwhile
+    key = ("calibration", id(workspace), id(removals), resamples)
+    return once(key, lambda: (removals, _report(workspace, removals, resamples)))[1]
 
 
 def _report(workspace, removals, resamples) -> dict:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 REPORT_SECONDS = 0.5  # between two reports at least
 
 
-def load_trainer(workspace: Any, name: str, recipe_hash: str, device: str | None = None) -> "Trainer":
+def load_trainer(workspace: Any, name: str, device: str | None = None) -> "Trainer":
     """The trainer of a built-in recipe, as `rankings.unrolled.exact` needs it."""
     from attribution.rankings.unrolled.exact import make_trainer
 

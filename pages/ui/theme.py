@@ -74,10 +74,8 @@ def warm_up() -> None:
     """Opens the workspace as its first visitor sees it, once the server is up: a head takes a second to fit, in which
     the visitor's browser loads the page. What cannot be read is said by the page."""
     try:
-        path = _workspace_path()
-        opened = _open(path, _changed(Path(path) / "workspace.json"), None)
-        ws = opened.with_model(opening_model(opened) or model_choice.options(opened)[0])
-        if is_head(ws.model or ""):  # beside what follows, which waits for imports and files
+        ws = _first_view()
+        if is_head(ws.recipe):  # beside what follows, which waits for imports and files
             threading.Thread(target=_warm_up_influence, args=(ws,), daemon=True).start()
         if ws.has_base:
             first_target(ws)
@@ -87,18 +85,22 @@ def warm_up() -> None:
 
 def _warm_up_influence(ws: Workspace) -> None:
     with suppress(UserError, OSError):
-        ws.head(ws.model.removeprefix(PREFIX)).head.prepare_influence()
+        ws.head(ws.recipe.removeprefix(PREFIX)).head.prepare_influence()
 
 
 def warm_up_refits() -> None:
     """Makes what the first refit of the head that opens would wait for; after `warm_up`."""
-    try:
-        path = _workspace_path()
-        opened = _open(path, _changed(Path(path) / "workspace.json"), None)
-        if is_head(name := opening_model(opened) or ""):
-            opened.with_model(name).head(name.removeprefix(PREFIX)).head.prepare()
-    except (UserError, OSError, sqlite3.Error):
-        pass
+    with suppress(UserError, OSError, sqlite3.Error):
+        ws = _first_view()
+        if is_head(ws.recipe):
+            ws.head(ws.recipe.removeprefix(PREFIX)).head.prepare()
+
+
+def _first_view() -> Workspace:
+    """The workspace by the model that its first visitor sees."""
+    path = _workspace_path()
+    opened = _open(path, _changed(Path(path) / "workspace.json"), None)
+    return opened.with_model(opening_model(opened) or model_choice.options(opened)[0])
 
 
 def first_target(ws: Workspace) -> OpeningTarget | None:

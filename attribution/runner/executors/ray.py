@@ -220,7 +220,7 @@ def _load_trainer(images, task, device, packed):
 
             _trainer_cache[name] = OwnTrainer(images, *own.unpack(packed))
         elif "spec" in task:
-            _trainer_cache[name] = unrolled_task.load_trainer(images, *name[:2], device)
+            _trainer_cache[name] = unrolled_task.load_trainer(images, name[0], device)
         else:
             from attribution.training.trainer import Trainer
 

@@ -86,9 +86,10 @@ def serve_request(request: dict, trainers: dict, events: TextIO = sys.stdout) ->
             recipe_check.watch_writes()
         if request.get("fit", {}).get("shuffled"):
             workspace = recipe_check.with_shuffled_labels(workspace)
-        in_float32 = goes_back and name[1] in recipes.NAMES
-        load = unrolled_task.load_trainer if in_float32 else load_trainer
-        trainers[name] = load(workspace, *name[1:3]), workspace
+        if goes_back and name[1] in recipes.NAMES:
+            trainers[name] = unrolled_task.load_trainer(workspace, name[1]), workspace
+        else:
+            trainers[name] = load_trainer(workspace, *name[1:3]), workspace
     trainer, workspace = trainers[name]
 
     def report(epoch, epochs):
