@@ -4,9 +4,10 @@ decided; then, without a browser, after 1,000 further targets and after 600 visi
     .venv/bin/python tests/benchmarks/server_memory.py [--workspace DIR]
 
 Prints JSON, in MiB, after the start, after use, and after each 250 targets and 150 visits; with it the open files and
-threads. private: psutil's USS, what would be freed if the server ended, and
-with it the pages of mapped files that nothing else has mapped. anonymous: what no file backs, so that the system cannot
-drop and read it again.
+threads. Streamlit keeps a visit that ended for two minutes, in case its browser comes back, but 128 at most, each with
+three open files: whether the server grows is seen from the second 150 visits on. private: psutil's USS, what would be
+freed if the server ended, and with it the pages of mapped files that nothing else has mapped. anonymous: what no file
+backs, so that the system cannot drop and read it again.
 """
 
 import argparse
