@@ -73,6 +73,9 @@ GROUPS = {
             evaluate.evaluate_transfer,
             heads.evaluate_adaptive_supports,
             heads.evaluate_support_transfer,
+            heads.evaluate_loo,
+            heads.evaluate_subclass,
+            heads.evaluate_removal,
         ],
     ),
     "workspace": (

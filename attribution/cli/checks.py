@@ -215,8 +215,8 @@ def evaluate_backdoor(
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
-    """In a poisoned workspace: do rankings find the poisoned images, and does removing what they blame end the
-    attack?"""
+    """In a poisoned workspace, a mixed data set: do rankings find the poisoned images, and does removing what they
+    blame end the attack?"""
     from attribution.evaluation import backdoor
 
     answer = with_progress(backdoor.compute, ws, split_names(rankings) if rankings else None, range(seeds))
@@ -229,6 +229,7 @@ def evaluate_backdoor(
             "ranking": row["ranking"],
             "among": row["pool"],
             "chance": row["chance"],
+            "AUPRC": mean_ci(row["auprc"]),
             **{f"precision@{k}": mean_ci(mean) for k, mean in row["precision"].items()},
             f"poisoned in {answer['n']} blamed": row["removed"],
             "attack without these": mean_ci(row["success"]),

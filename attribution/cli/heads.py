@@ -1,24 +1,32 @@
-"""Commands that measure what heads alone can answer: evaluate adaptive-supports, support-transfer."""
+"""Commands that measure what heads alone can answer: evaluate adaptive-supports, support-transfer, loo, subclass,
+removal."""
 
 from typing import Annotated
 
+import typer
+
 from attribution.cli import (
     JsonOption,
+    Rankings,
     Recipe,
     WorkspaceOption,
     command_line,
+    fraction_option,
     mean_ci,
     print_answer,
     say,
+    split_names,
     whole_option,
     with_progress,
 )
-from attribution.export.numbers import estimate, percent
+from attribution.export.numbers import estimate, number, percent
 from attribution.inputs import limits
 from attribution.metrics.support_curves import DEFAULT_K_MAX
 from attribution.workspace.provenance import command_provenance
 from attribution.workspace.workspace import DEMO
 
+Seed = Annotated[int, whole_option("--seed", 0, limits.MAX_SEED, "Draws what is measured.")]
+Targets = Annotated[int, whole_option("--targets", 1, limits.MAX_IMAGES, "Validation images, drawn at random.")]
 Workers = Annotated[int, whole_option("--workers", 1, 256, "Processes, of one thread each.")]
 
 
@@ -110,6 +118,129 @@ def evaluate_support_transfer(
         f"{len(answer['seeds'])} seeds per training, exact refits; random images of the same classes beside each; "
         "shares in percent",
         ("", table),
+    )
+
+
+def evaluate_loo(
+    rankings: Rankings = None,
+    images: Annotated[
+        int, whole_option("--images", 2, limits.MAX_IMAGES, "Training images left out, one at a time, at random.")
+    ] = 1000,
+    seed: Seed = 0,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """Under a head (--model): do scores order training images as leaving each of them out alone does? Exact refits."""
+    from attribution.evaluation import leave_one_out
+
+    names = split_names(rankings) if rankings else None
+    answer = with_progress(leave_one_out.compute, ws, names, images, seed)
+    rows = [
+        {
+            "ranking": name,
+            "Spearman": mean_ci(row["correlation"]),
+            "within the target's class": mean_ci(row["same_class"]),
+            "targets": row["correlation"]["n"],
+        }
+        for name, row in answer["rankings"].items()
+    ]
+    print_answer(
+        as_json,
+        answer,
+        f"{answer['recipe']} {answer['recipe_hash']}, refitted exactly without each of {answer['images']:,} training "
+        f"images; a margin changes by {number(answer['typical'], 4)} (median); mean (95 % over targets)",
+        ("", rows),
+    )
+
+
+def evaluate_subclass(
+    merge: Annotated[
+        str | None,
+        typer.Option(
+            help="Classes that become one, by name or number, such as Coat+Pullover,0+6; the pairs that the model "
+            "confuses most, if not given."
+        ),
+    ] = None,
+    rankings: Annotated[
+        str | None,
+        typer.Option(
+            "--rankings", help="Names, with commas; influence, exemplar SVM and L2 in each feature set if not given."
+        ),
+    ] = None,
+    k: Annotated[int, whole_option("--k", 1, limits.MAX_IMAGES, "First images of each target.")] = 10,
+    targets: Targets = 500,
+    seed: Seed = 0,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """Classes are merged, and heads learn the merged ones alone: do rankings find a target's own class still?"""
+    from attribution.evaluation import subclasses
+
+    names = split_names(rankings) if rankings else None
+    groups = subclasses.read_groups(ws, merge) if merge is not None else None
+    answer = with_progress(subclasses.compute, ws, groups, names, k, targets, seed)
+    rows = [
+        {
+            "ranking": name,
+            "the first image": mean_ci(row["first"]),
+            f"the first {k}": mean_ci(row["share"]),
+            "of the superclass": number(row["superclass"]["mean"]),
+            "of these its own": mean_ci(row["within"]),
+            "chance": number(answer["chance"]),
+            "computed under": row["under"],
+        }
+        for name, row in answer["rankings"].items()
+    ]
+    fitted = [f"{name} {percent(head['accuracy'])}" for name, head in answer["heads"].items()]
+    print_answer(
+        as_json,
+        answer,
+        f"merged: {', '.join(' + '.join(group) for group in answer['merged'])}"
+        + f" (the pairs that {answer['chosen_by']} confuses most)" * bool(answer["chosen_by"]),
+        *([f"right on the validation images with merged labels: {', '.join(fitted)}"] if fitted else []),
+        (f"share of a target's own class, {answer['targets']:,} targets, mean (95 % over targets)", rows),
+    )
+
+
+def evaluate_removal(
+    rankings: Rankings = None,
+    share: Annotated[
+        float, fraction_option("--share", 0, 1, "Of the training images, the first of each ranking, are removed.")
+    ] = 0.01,
+    targets: Targets = 200,
+    draws: Annotated[int, whole_option("--draws", 1, limits.MAX_DRAWS, "Random sets beside each removal.")] = 5,
+    seed: Seed = 0,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """By how much does a margin fall without a ranking's first images, beside random ones? Exact under a head
+    (--model); of a network only stored trainings are read."""
+    from attribution.evaluation import margin_removal
+    from attribution.store.results import ResultStore
+
+    names = split_names(rankings) if rankings else None
+    with ResultStore.for_workspace(ws) as store:
+        answer = with_progress(margin_removal.compute, ws, store, names, share, targets, draws, seed)
+    rows = []
+    for name, row in answer["rankings"].items():
+        matched, free = row["same_classes"], row["any_class"]
+        cells = {
+            "ranking": name,
+            "removed": number(row["removed"], 1),
+            "margin falls by": mean_ci(matched["fall"]),
+            "random, same classes": mean_ci(matched["control"]),
+            "more than these": mean_ci(matched["difference"]),
+        }
+        if free:
+            cells |= {"random, any class": mean_ci(free["control"]), "more than any": mean_ci(free["difference"])}
+        rows.append(cells | {"targets": matched["fall"]["n"]})
+    made = "exact refits" if answer["seeds"] is None else f"{len(answer['seeds'])} stored trainings of each set"
+    print_answer(
+        as_json,
+        answer,
+        f"{answer['recipe']} {answer['recipe_hash']}, {made}; the first {answer['k']} images "
+        f"({percent(answer['share'])}) removed, {answer['draws']} random sets beside each; mean (95 % over targets)",
+        ("", rows),
     )
 
 

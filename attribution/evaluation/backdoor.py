@@ -9,6 +9,10 @@ most, and the attack is tried again.
 
 With its published candidates, images of the target's true class, a similarity cannot find a poisoned image: these carry
 another label.
+
+This is the mixed data set test, too (Hammoudeh and Lowd, arXiv 2201.10055; `MixedDatasetsMetric` of quanda, Bareeva et
+al., arXiv 2410.07158): a few foreign images under one class among many clean ones, the foreign ones here with a drawn
+patch. Its figure is "auprc".
 """
 
 from collections.abc import Iterable
@@ -23,6 +27,7 @@ from attribution.experiments import jobs
 from attribution.experiments.retrain import retrain_spec
 from attribution.explore.lineup import lineup_rows
 from attribution.files import read_json
+from attribution.metrics.label_detection import average_precision
 from attribution.metrics.statistics import mean_with_interval
 from attribution.rankings import default_rankings
 from attribution.rankings.base import top_k
@@ -53,12 +58,14 @@ def compute(
     {"n", "class", "side", "triggered", "models", "success": {"mean", "ci", "n"}, "untriggered": the same of the
     targets without the patch, "hit": targets that most base models take for the class, "seeds", "rankings":
     [{"ranking", "candidates": None or "predicted", "pool": number of candidates, "chance": share of them that is
-    poisoned, "precision": {k: {"mean", "ci", "n"}}, "plain": precision of the top n for the targets without the patch,
-    among the same candidates, "removed": how many of the n most accused are poisoned,
-    "success", "accuracy", "control": {"success", "accuracy"}}], "removals": {"nothing", "the poisoned images":
+    poisoned, "auprc": {"mean", "ci", "n"}, "precision": {k: the same}, "plain": precision of the top n for the targets
+    without the patch, among the same candidates, "removed": how many of the n most accused are poisoned, "success",
+    "accuracy", "control": {"success", "accuracy"}}], "removals": {"nothing", "the poisoned images":
     {"success", "accuracy"}}}.
 
-    Precision is over hit targets. Success is the share of all triggered targets that is taken for the class, a mean
+    auprc: the area under the precision-recall curve (`label_detection.average_precision`) of each hit target's scores
+    of all candidates, poisoned against clean; chance is its level for scores that know nothing. Precision is over hit
+    targets. Success is the share of all triggered targets that is taken for the class, a mean
     over seeds. The n most accused: see `most_accused`, of the hit targets' top n. control: as many random images of the
     same classes removed. accuracy is on the ordinary validation images. ci: 95 % bootstrap over targets. The runner
     does and stores the trainings; if interrupted, call it again to go on. Raises UserError where the workspace is not
@@ -196,13 +203,17 @@ def _measure_row(workspace, name, candidates, hit, untriggered, n, poison) -> di
     ids = [row.ids for row in rows]
     ranking, end = workspace.ranking(name), -1 if rows[0].end == "harmful" else 1
     pool = ranking.candidates(int(hit[0]), rows[0].candidates)
+    # the same scores as of the rows, of every candidate
+    poisoned = np.isin(pool, poison)
+    areas = [average_precision(poisoned, end * ranking.values(int(target), pool)) for target in hit]
     plain_ids = [pool[top_k(end * ranking.values(int(target), pool), n)] for target in untriggered]
     accused = most_accused([order[:n] for order in ids], n)
     return {
         "ranking": name,
         "candidates": candidates,
         "pool": len(pool),
-        "chance": float(np.isin(pool, poison).mean()),
+        "chance": float(poisoned.mean()),
+        "auprc": mean_with_interval(np.array(areas)),
         "precision": {
             str(k): mean_with_interval(np.array([np.isin(order[:k], poison).mean() for order in ids]))
             for k in sorted({*PRECISION_KS, n})

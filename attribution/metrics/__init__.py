@@ -11,7 +11,16 @@ One naming convention holds for all modules, in the manner of scikit-learn's met
 
 from importlib import import_module
 
-__all__ = ["label_detection", "lds", "rank_agreement", "statistics", "support_curves"]
+__all__ = [
+    "label_detection",
+    "lds",
+    "leave_one_out",
+    "margin_removal",
+    "rank_agreement",
+    "statistics",
+    "subclass_detection",
+    "support_curves",
+]
 
 
 def __getattr__(name: str):

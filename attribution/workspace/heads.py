@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from attribution.errors import UserError
 from attribution.files import data_folder, read_array, read_json, write_array, write_json
 from attribution.training.head import Head
-from attribution.training.head.recipe import PREFIX, HeadRecipe, HeadTrainer, head_recipe
+from attribution.training.head.recipe import PREFIX, HeadRecipe, HeadTrainer, head_recipe, is_head
 from attribution.training.probabilities import probabilities_of
 from attribution.workspace.manifest import MODEL_FOLDER
 
@@ -56,6 +56,13 @@ class FittedHead:
 def names(workspace: "Workspace") -> list[str]:
     """The heads that can be asked for: one a feature set, but not on pixels, which are a control."""
     return [PREFIX + name for name in workspace.features() if name != "pixels"]
+
+
+def check_seen(workspace: "Workspace", why: str) -> None:
+    """Raises UserError where the workspace is not seen by a head. why: only a head will do, a clause."""
+    if not is_head(workspace.recipe):
+        other = next(iter(names(workspace)), f"{PREFIX}moco")
+        raise UserError(f"{workspace.recipe} is no head, and {why}; choose one: --model {other}")
 
 
 def find_recipe(workspace: "Workspace", name: str) -> HeadRecipe:

@@ -138,18 +138,22 @@ class Head:
         return standardised
 
     def refit(
-        self, keep: np.ndarray | None = None, labels: np.ndarray | None = None, start: np.ndarray | None = None
+        self,
+        keep: np.ndarray | None = None,
+        labels: np.ndarray | None = None,
+        start: np.ndarray | None = None,
+        finer: float = 1,
     ) -> np.ndarray:
         """The exact weights after an edit: float64 [d + 1, classes], the intercepts last.
 
         keep: the training images that stay, int [m], each once; None for all. labels: int [n_train] after the edit;
         None for those of the full set. start: weights to begin with, those of an edit alike; the result is the same.
         A class without an image leaves the softmax: its weights are 0 and its logit is ABSENT_LOGIT everywhere. Margins
-        err by at most solver.TOLERANCE at features of usual length. Raises UserError where nothing is kept, for a
-        number that is no training image, and for labels that are no classes.
+        err by at most solver.TOLERANCE / `finer` at features of usual length. Raises UserError where nothing is kept,
+        for a number that is no training image, and for labels that are no classes.
         """
         problem = self._problem(self._image_weights(keep), self._edited_labels(labels), self.prepare())
-        theta, _ = self._solve(problem, start)
+        theta, _ = self._solve(problem, start, finer=finer)
         return _to_weights(theta, problem.present)
 
     def logits(self, weights: np.ndarray, features: np.ndarray) -> np.ndarray:
@@ -280,10 +284,12 @@ class Head:
         reach *= np.sqrt(self.n_train / image_weights.sum())
         return Problem(self._x, labels, image_weights, present, self.penalty * self.n_train, reach)
 
-    def _solve(self, problem: Problem, start: np.ndarray | None, tolerance: float | None = None):
+    def _solve(
+        self, problem: Problem, start: np.ndarray | None, tolerance: float | None = None, finer: float = 1
+    ) -> tuple[np.ndarray, int]:
         point = self._full.under(problem) if start is None else self._point(problem, start)
         if tolerance is None:  # the decrement by another matrix than the Hessian may be too small
-            tolerance = problem.tolerance / (1 if isinstance(self._preconditioner, solver.Factor) else 10)
+            tolerance = problem.tolerance / finer / (1 if isinstance(self._preconditioner, solver.Factor) else 10)
         return solver.solve(problem, point, self._preconditioner, tolerance)
 
     def _point(self, problem: Problem, weights: np.ndarray) -> Point:

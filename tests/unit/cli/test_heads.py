@@ -1,4 +1,4 @@
-"""`evaluate adaptive-supports` and `evaluate support-transfer`: measured once, stored, and refused in one sentence."""
+"""What heads alone can answer: the commands that measure it, and how they refuse in one sentence."""
 
 import json
 
@@ -23,3 +23,24 @@ def test_what_cannot_be_measured_is_one_sentence(ws, run):
         assert done.code == 2 and "demo-cnn is no head" in done.err and done.err.count("\n") <= 2, done.err
     done = run("evaluate", "support-transfer", "--recipe", "head-moco")
     assert done.code == 2 and "head-moco has no supports by removal here yet" in done.err
+
+
+def test_what_exact_refits_tell_is_printed(ws, run):
+    done = run("evaluate", "loo", "--model", "head-moco", "--images", 20, "--rankings", "influence-moco,random")
+    assert done.code == 0 and "without each of 20 training images" in done.out and "influence-moco" in done.out
+    done = run("evaluate", "removal", "--model", "head-moco", "--share", 0.05, "--rankings", "trak-10,random")
+    assert done.code == 0 and "the first 3 images (5.0 %) removed" in done.out and "random, any class" in done.out
+    done = run("evaluate", "subclass", "--merge", "Bar+Dot", "--rankings", "influence-moco", "--k", 3)
+    assert done.code == 0 and "merged: Bar + Dot" in done.out and "head-moco with merged labels" in done.out
+    done = run("evaluate", "subclass", "--rankings", "l2-moco")
+    assert done.code == 0 and "merged: Box <b> + Dot (the pairs that demo-cnn confuses most)" in done.out
+
+
+def test_a_network_is_refused_in_one_sentence(ws, run):
+    for words, why in (
+        (("loo",), "demo-cnn is no head"),
+        (("removal",), "under demo-cnn this reads stored trainings"),
+        (("subclass", "--merge", "Bar+Tree"), "no class 'Tree'"),
+    ):
+        done = run("evaluate", *words)
+        assert done.code == 2 and why in done.err and "Traceback" not in done.err, done.err

@@ -22,6 +22,9 @@ COMMANDS = {
     "jobs": "jobs list",
     "detectors": "detectors list",
     "reach": "reach --image 1797",
+    "loo": "evaluate loo --model head-moco --images 30 --rankings influence-moco,l2-moco,trak-10",
+    "subclass": "evaluate subclass --merge Shirt+T-shirt,Coat+Pullover --rankings influence-moco,l2-moco --targets 60",
+    "removal": "evaluate removal --model head-moco --rankings influence-moco,trak-10 --targets 10 --draws 2",
 }
 #: What depends on the machine or the checkout, not on the code.
 PRIVATE = {"path", "workspace"}

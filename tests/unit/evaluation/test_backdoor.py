@@ -94,6 +94,24 @@ def test_a_ranking_that_finds_them_ends_the_attack(attacked):
     assert json.loads(json.dumps(answer)) == answer
 
 
+def test_the_area_under_the_precision_recall_curve(attacked):
+    """`half` holds two of the four poisoned images above all, and gives the others the score of their class: found
+    alone, the first two have precision 1; with them comes the whole class. 1 x 2/4 + 4/size x 2/4."""
+    poisoned, _, _ = poison.load_poison_record(attacked)
+    scores = np.zeros((attacked.n_val, attacked.n_train), np.float16)
+    scores[:, attacked.train_labels == 1] = -1
+    scores[:, poisoned[:2]] = -2
+    (attacked.path / "rankings" / "half").mkdir()
+    np.save(attacked.path / "rankings" / "half" / "scores.npy", scores)
+    attacked.record_part("rankings/half", {"method": "TRAK", "signed": True}, ["rankings/half/scores.npy"])
+    size = int((attacked.train_labels == 1).sum())
+    rows = backdoor.compute(Workspace.open(attacked.path), ["finds", "half"], [0])["rankings"]
+    found = {(row["ranking"], row["candidates"]): row["auprc"] for row in rows}
+    for candidates in (None, "predicted"):
+        assert found["finds", candidates] == {"mean": 1.0, "ci": [1.0, 1.0], "n": 2}
+        assert found["half", candidates]["mean"] == pytest.approx(0.5 + 0.5 * 4 / size)
+
+
 def test_unsigned_rankings_are_asked_among_images_of_the_predicted_class(attacked):
     random, (poisoned, targets, copied) = attacked.ranking("random"), poison.load_poison_record(attacked)
     lists = [random.top(target, 4, "predicted").ids for target in targets[:2]]
