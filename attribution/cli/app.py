@@ -53,7 +53,8 @@ GROUPS = {
         [importing.halves_import, build.halves_train],
     ),
     "evaluate": (
-        "Measure rankings: supports, agreement, trust, lds, cost, compute, conditioning, hubs; detectors: mislabels.",
+        "Measure rankings: supports, agreement, trust, lds, cost, compute, conditioning, hubs; detectors: mislabels; "
+        "labels: errors.",
         [
             evaluate.evaluate_supports,
             checks.evaluate_agreement,
@@ -70,6 +71,7 @@ GROUPS = {
             evaluate.evaluate_lds_supports,
             evaluate.evaluate_calibration,
             checks.evaluate_mislabels,
+            audit.evaluate_errors,
             evaluate.evaluate_transfer,
             heads.evaluate_adaptive_supports,
             heads.evaluate_support_transfer,
@@ -112,6 +114,7 @@ GROUPS = {
         "Detectors of mislabeled training images: build, list, remove.",
         [audit.detectors_build, audit.detectors_list, audit.detectors_remove],
     ),
+    "audit": ("Evidence about labels, all in one go: start.", [audit.audit_start]),
     "export": (
         "Write results to files.",
         [

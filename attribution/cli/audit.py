@@ -1,13 +1,15 @@
-"""Commands about labels and pictures: detectors build, list and remove, faults, worth."""
+"""Commands about labels and pictures: audit start, detectors build, list and remove, faults, worth."""
 
 import time
+from contextlib import closing
 from typing import Annotated
 
 import typer
 
 from attribution import own_code
-from attribution.audit import detectors
+from attribution.audit import detectors, gather, review_queue
 from attribution.audit import faults as picture_faults
+from attribution.audit.decision_log import DecisionLog
 from attribution.cli import (
     JsonOption,
     Recipe,
@@ -16,17 +18,71 @@ from attribution.cli import (
     decisions_text,
     mean_ci,
     print_answer,
+    say,
     split_names,
+    user_name,
     whole_option,
     with_progress,
 )
 from attribution.errors import UserError
-from attribution.export.numbers import number, p_value, percent
+from attribution.export.numbers import duration, number, p_value, percent
 from attribution.inputs import limits
+from attribution.runner import commands
 from attribution.workspace.provenance import command_provenance
 from attribution.workspace.workspace import DEMO
 
 FIRST_FAULTS = 20  # images of each fault that are printed
+
+
+def audit_start(
+    images: Annotated[
+        int | None,
+        whole_option(
+            "--images", 1, review_queue.MAX_SIZE, "Make a queue of so many to review, a tenth of them drawn at random."
+        ),
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Leave out what would take longer; all there is, if not given.", min=0.1)
+    ] = None,
+    background: Annotated[
+        bool, typer.Option("--background", help="Return at once; every page shows how far it is.")
+    ] = False,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """Collect all evidence about labels that the workspace has the ground for, the quickest first, and combine it.
+    Interrupted, it goes on when run again; what has come can be reviewed meanwhile."""
+    if background:
+        words = [
+            "audit",
+            "start",
+            *(["--images", images] if images else []),
+            *(["--minutes", minutes] if minutes else []),
+        ]
+        words += ["--model", ws.model] if ws.model else []
+        number_started = commands.start_command(ws, words)
+        print_answer(
+            as_json, {"workspace": ws.name, "command": number_started}, "it runs; every page shows how far it is"
+        )
+        return
+    to_come = gather.steps(ws)
+    if to_come:
+        expected = sum(step.seconds for step in to_come)
+        say(f"about {duration(expected)}: {'; '.join(step.name for step in to_come)}")
+    gathered = with_progress(gather.gather, ws, minutes and 60 * minutes)
+    ws = type(ws).open(ws.path).with_model(ws.model)
+    queue = None
+    if images:
+        with closing(DecisionLog.of(ws)) as log:
+            queue = review_queue.add_queue(ws, log, review_queue.queue_spec(ws, size=images), user_name() or "somebody")
+    print_answer(
+        as_json,
+        {"workspace": ws.name, "detectors": gathered.built, "left": gathered.left, "seconds": gathered.seconds}
+        | ({"queue": queue} if images else {}),
+        f"{', '.join(gathered.built) or 'nothing new'}: {duration(gathered.seconds)}",
+        *(f"{name} is left out: {why}" for name, why in gathered.left.items()),
+        *([f"queue {queue} has {images} images to review in Clean labels"] if images else []),
+    )
 
 
 def detectors_build(
@@ -127,6 +183,52 @@ def faults(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
     )
 
 
+def evaluate_errors(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
+    """How many training labels are wrong: a model's first guess, and the estimate from what was decided in Clean labels."""
+    from attribution.audit import error_estimate
+    from attribution.audit.decision_log import DecisionLog
+    from attribution.export import error_sentences
+
+    guess, needs = None, ""
+    try:
+        guess = with_progress(error_estimate.first_guess, ws)
+    except UserError as error:  # decisions need no model
+        needs = str(error)
+    with DecisionLog.of(ws) as log:
+        current = log.current_decisions()
+        numbers = sorted({decision.queue for decision in current.values()} - {None})
+        queues = [queue for number in numbers if (queue := log.queue(number))]
+        damage = log.damage()
+    answer = error_estimate.estimate(ws.train_labels, len(ws.classes), queues, current)
+    lines = (
+        [error_sentences.guess_sentence(guess["errors"], ws.n_train), f"It is by {guess['by']}."] if guess else [needs]
+    )
+    lines += [
+        error_sentences.total_sentence(answer, ws.n_train),
+        error_sentences.next_sentence(answer),
+        error_sentences.suggestion_sentence(answer),
+        damage,
+    ]
+    rows = [
+        {
+            "label": ws.classes[row["class"]],
+            "images": row["images"],
+            "first guess": guess and number(guess["classes"][row["class"]]["errors"], 0),
+            "found": row["found"],
+            "random images": row["drawn"],
+            "estimate": estimate(row["errors"], row["ci"], 0) if row["ci"] else None,
+        }
+        for row in answer["classes"]
+    ]
+    print_answer(
+        as_json,
+        {"workspace": ws.name, "n_train": ws.n_train, "guess": guess, "guess_needs": needs, **answer}
+        | ({"damaged": damage} if damage else {}),
+        *filter(None, lines),
+        ("wrong labels by given label (95 % interval)", rows),
+    )
+
+
 def worth(
     seeds: Annotated[
         int, whole_option("--seeds", 1, limits.MAX_SEEDS, "Trainings per training set, paired by seed.")
@@ -144,8 +246,7 @@ def worth(
     as_json: JsonOption = False,
 ):
     """Accuracy with the audit's corrections, without any, and with as many random images re-inspected."""
-    from attribution.audit import gain, review_queue
-    from attribution.audit.decision_log import DecisionLog
+    from attribution.audit import gain
 
     with DecisionLog.of(ws) as decisions:
         current = decisions.current_decisions()

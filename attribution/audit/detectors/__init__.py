@@ -21,7 +21,16 @@ from attribution.workspace.parts import Progress
 from attribution.workspace.provenance import command_provenance
 from attribution.workspace.workspace import Workspace
 
-__all__ = ["Detector", "available", "build_detectors", "default_detector", "load", "load_harmed", "names"]
+__all__ = [
+    "Detector",
+    "available",
+    "build_detectors",
+    "default_detector",
+    "is_outdated",
+    "load",
+    "load_harmed",
+    "names",
+]
 
 
 def available(workspace: Workspace) -> dict[str, str]:
@@ -54,7 +63,7 @@ def build_detectors(
         chosen = [
             name
             for name, requirement in requirements.items()
-            if not requirement and (record or _is_outdated(workspace, name))
+            if not requirement and (record or is_outdated(workspace, name))
         ]
         if chosen and workspace.can_add(f"detectors/{COMBINED}") and not requirements[COMBINED]:
             chosen.append(COMBINED)  # it rests on what changes now
@@ -111,8 +120,8 @@ def _single_class_error(workspace: Workspace) -> str:
     return f"all training images of {workspace.name} carry one label, and no detector can tell whether it is wrong"
 
 
-def _is_outdated(workspace: Workspace, name: str) -> bool:
-    """Whether a detector is missing, or rests on what has changed since, and can be replaced."""
+def is_outdated(workspace: Workspace, name: str) -> bool:
+    """Whether a detector is not there, or rests on what has changed since, and can be computed and kept here."""
     part = f"detectors/{name}"
     if part not in workspace.manifest["parts"]:
         return True

@@ -8,6 +8,7 @@ from attribution.workspace.parts import Progress
 from attribution.workspace.workspace import Workspace
 
 FAMILY = "knn"
+PREFIX = "knn-"
 #: the number that kNN accuracies are measured with, so that none is chosen here
 N_NEIGHBOURS = 20
 BLOCK = 2000  # images that are compared at a time
@@ -15,7 +16,7 @@ BLOCK = 2000  # images that are compared at a time
 
 def names(workspace: Workspace) -> list[str]:
     """One for each feature set."""
-    return [f"knn-{features}" for features in workspace.features()]
+    return [f"{PREFIX}{features}" for features in workspace.features()]
 
 
 def missing_requirement(workspace: Workspace, name: str) -> str:
@@ -80,4 +81,4 @@ def label_disagreement(
 
 
 def _feature_name(name: str) -> str:
-    return name.removeprefix("knn-")
+    return name.removeprefix(PREFIX)

@@ -63,9 +63,10 @@ def test_where_nothing_was_detected_it_says_how_and_starts_it(tmp_path, monkeypa
     asked = []
     monkeypatch.setattr(commands, "start_command", lambda ws, what: asked.append(what))
     page = run()
-    assert "No label suspicions computed yet" in words(page) and "detectors build" in page.code[0].value
-    page.button(key="start detectors build").click().run()
-    assert asked == [["detectors", "build"]] and not page.exception
+    assert "No label suspicions computed yet" in words(page) and "audit start" in page.code[0].value
+    assert "the review can begin after about" in words(page)
+    page.button(key="start audit start").click().run()
+    assert asked == [["audit", "start"]] and not page.exception
 
 
 @pytest.mark.parametrize(
