@@ -297,7 +297,7 @@ def evaluate_sanity(
 
 
 def evaluate_mislabels(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
-    """How well each detector finds the errors that were planted among the training labels."""
+    """How well each detector finds the known errors among the training labels: planted, or by imported true labels."""
     from attribution.evaluation import label_errors
 
     answer = label_errors.compute(ws)
@@ -310,7 +310,8 @@ def evaluate_mislabels(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
         }
         for name, row in answer["detectors"].items()
     ]
-    title = f"{answer['n_planted']} planted errors among {answer['n_train']:,} training images"
+    kind = "planted errors" if answer["errors"] == "planted" else "errors, by imported true labels,"
+    title = f"{answer['n_planted']} {kind} among {answer['n_train']:,} training images"
     print_answer(as_json, answer, (title, rows))
 
 

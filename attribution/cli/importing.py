@@ -50,17 +50,21 @@ TrainFiles = Annotated[
 Part = Annotated[str | None, typer.Option(help="Which of several the file holds.")]
 Force = Annotated[bool, typer.Option("--force", help="Keep it although it does not pass the alignment check.")]
 Dense = Annotated[bool | None, typer.Option("--dense/--top-only", help="Keep every score (LDS needs them), or not.")]
-CORRECTIONS = "corrections"  # what `import` brings besides rankings
+CORRECTIONS, PROBABILITIES, TRUE_LABELS, ISSUES = "corrections", "probabilities", "truth", "issues"
+#: what `import` brings besides rankings, and which of its options each takes
+OTHERS = {CORRECTIONS: ("who",), PROBABILITIES: ("name", "force"), TRUE_LABELS: ("force",), ISSUES: ("name", "force")}
 MAX_CORRECTIONS = 64 << 20  # bytes of them
 SHOW_TARGETS, SHOW_K = 200, 20  # targets that `show` compares rankings on, and how many images of each
 
 
 def import_(
     format: Annotated[
-        str, typer.Argument(help=", ".join([*formats.NAMES, CORRECTIONS, "or FILE:CLASS, a format of your own"]))
+        str, typer.Argument(help=", ".join([*formats.NAMES, *OTHERS, "or FILE:CLASS, a format of your own"]))
     ],
     path: Path,
-    name: Annotated[str | None, typer.Option(help="What to call the ranking: a-z, 0-9, dot, dash, underscore.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="What to call the ranking or detector: a-z, 0-9, dot, dash, underscore.")
+    ] = None,
     orientation: Orientation = None,
     sign: Sign = None,
     index_base: IndexBase = None,
@@ -74,12 +78,23 @@ def import_(
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
-    """Import a ranking of another library into a workspace, checked against its images; or corrections of labels."""
+    """Import a ranking of another library into a workspace, checked against its images; or corrections of labels,
+    out-of-fold probabilities, true labels to judge by, or a table of label issues."""
     declared = formats.Declaration(orientation, sign, index_base, targets, train, part)
-    if format == CORRECTIONS:
-        if name or force or train_files or dense is not None or declared != formats.Declaration():
-            raise UserError("corrections take none of the options for rankings; give --who and --workspace alone")
-        return _import_corrections(ws, path, who, as_json)
+    if format in OTHERS:
+        given = {"name": name is not None, "force": force, "who": who is not None}
+        others = train_files or dense is not None or declared != formats.Declaration()
+        if others or any(given[option] for option in given if option not in OTHERS[format]):
+            takes = ", ".join(f"--{option}" for option in OTHERS[format])
+            raise UserError(
+                f"import {format} takes none of the options for rankings; give {takes} and --workspace alone"
+            )
+        if format == CORRECTIONS:
+            return _import_corrections(ws, path, who, as_json)
+        if format == TRUE_LABELS:
+            return _import_truth(ws, path, force, as_json)
+        bring = _import_probabilities if format == PROBABILITIES else _import_issues
+        return bring(ws, path, format if name is None else name, force, as_json)
     if name is None or who is not None:
         raise UserError("a ranking needs a --name to be called by, and takes no --who")
     provenance = _import_ranking(ws, format, path, name, declared, dense, force, train_files)
@@ -327,6 +342,76 @@ def _import_corrections(ws: Workspace, path: Path, who: str | None, as_json: boo
     if answer["conflicts"]:
         lines.append(f"{answer['conflicts']:,} differ from what was decided here; settle them in Clean labels")
     print_answer(as_json, answer, *lines)
+
+
+def _import_probabilities(ws: Workspace, path: Path, name: str, force: bool, as_json: bool) -> None:
+    from attribution.audit.detectors import imported
+    from attribution.importing.formats import predictions
+
+    imported.check_name(ws, name)
+
+    def work() -> dict:
+        images = base_predictions.image_names(ws, "train")
+        advice = "bring those after the softmax"
+        read = predictions.load_predictions([user_path(path)], PROBABILITIES, images, ws.classes, advice)
+        return imported.import_probabilities(ws, name, read, _made(PROBABILITIES, path, name, force), force)
+
+    provenance = _in_child(ws, work, [path], predictions.MEMORY)
+    lines = [
+        f"{name}: the likeliest class is the given label of {percent(provenance['agreement'])} of the training images",
+        *([f"warning: {provenance['warning']}"] if provenance["warning"] else []),
+    ]
+    print_answer(as_json, {"workspace": ws.name, "detector": name, **provenance}, *lines, _next(ws))
+
+
+def _import_issues(ws: Workspace, path: Path, name: str, force: bool, as_json: bool) -> None:
+    from attribution.audit.detectors import imported
+    from attribution.importing.formats import image_table, issues
+
+    imported.check_name(ws, name)
+
+    def work() -> dict:
+        images = base_predictions.image_names(ws, "train")
+        read = issues.load_issues(user_path(path), images, ws.train_labels, ws.classes, force)
+        return imported.import_issues(ws, name, read, _made(ISSUES, path, name, force))
+
+    provenance = _in_child(ws, work, [path], image_table.MEMORY)
+    listed, flagged = provenance["listed"], provenance["flagged"]
+    text = f"{name}: {provenance['about']}, {listed:,} of {ws.n_train:,} training images"
+    text += "" if flagged is None else f", {flagged:,} of them flagged"
+    text += "; the others come last" if listed < ws.n_train else ""
+    print_answer(as_json, {"workspace": ws.name, "detector": name, **provenance}, text, _next(ws))
+
+
+def _import_truth(ws: Workspace, path: Path, force: bool, as_json: bool) -> None:
+    from attribution.importing import truth
+    from attribution.importing.formats import image_table, true_labels
+
+    def work() -> dict:
+        images = base_predictions.image_names(ws, "train")
+        labels, matched = true_labels.load_true_labels(user_path(path), images, ws.classes)
+        made = _made(TRUE_LABELS, path, None, force)
+        return truth.import_truth(ws, labels, path.name, made, matched=matched, force=force)
+
+    provenance = _in_child(ws, work, [path], image_table.MEMORY)
+    errors = provenance["errors"]
+    print_answer(
+        as_json,
+        {"workspace": ws.name, "n_train": ws.n_train, **provenance},
+        f"{errors:,} of {ws.n_train:,} training images ({percent(errors / ws.n_train)}) were given another label than "
+        "the true one",
+        f"no detector reads this; judge them by it: python -m attribution evaluate mislabels{ws.options()}",
+    )
+
+
+def _made(what: str, path: Path, name: str | None, force: bool) -> dict:
+    """The provenance of what comes from a file."""
+    command = command_line(shlex.join(["import", what, path.name]), name=name, force=force)
+    return {"file": path.name, **command_provenance(command)}
+
+
+def _next(ws: Workspace) -> str:
+    return f"review it in Clean labels, or combine it with others: python -m attribution detectors build{ws.options()}"
 
 
 def _import_ranking(

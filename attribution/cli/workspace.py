@@ -24,7 +24,7 @@ from attribution.workspace import copies
 from attribution.workspace.workspace import DEMO, Workspace
 
 MAX_NAMED = 10  # of what was left out
-REMOVABLE = ("rankings", "features", "detectors")  # kinds of parts that may be taken out again
+REMOVABLE = ("rankings", "features", "detectors", "truth")  # kinds of parts that may be taken out again
 
 
 def workspace_create(
@@ -176,7 +176,7 @@ def workspace_remove(
     part: Annotated[str, typer.Argument(help="Such as rankings/my-scores or features/my-features.")],
     ws: WorkspaceOption = DEMO,
 ):
-    """Take out a ranking, a feature set or a detector that was added."""
+    """Take out a ranking, a feature set, a detector or the true labels that were added."""
     if part not in ws.manifest["parts"] or part.split("/")[0] not in REMOVABLE:
         removable = [name for name in ws.manifest["parts"] if name.split("/")[0] in REMOVABLE]
         raise UserError(f"no part {part!r} in {ws.name}; there is {', '.join(removable)}")

@@ -1,4 +1,4 @@
-"""How well the stored detectors find errors that were planted."""
+"""How well the stored detectors find errors that are known: those that were planted, or by imported true labels."""
 
 import shlex
 
@@ -9,10 +9,11 @@ from attribution.workspace.workspace import Workspace
 
 
 def compute(workspace: Workspace) -> dict:
-    """What `evaluate mislabels` prints as JSON: {"n_planted", "n_train", "detectors": {name: `detection_metrics`}}. The
-    planted errors judge the detectors and are used for nothing else.
+    """What `evaluate mislabels` prints as JSON: {"n_planted" (known errors), "errors" ("planted" or "imported"),
+    "n_train", "detectors": {name: `detection_metrics`}}. The known errors judge the detectors and are used for nothing
+    else.
 
-    Raises UserError where nothing was planted or no detector is stored.
+    Raises UserError where no error is known or no detector is stored.
 
     >>> from attribution import Workspace
     >>> round(compute(Workspace.open())["detectors"]["combined"]["auc"], 3)
@@ -21,8 +22,8 @@ def compute(workspace: Workspace) -> dict:
     truth = workspace.truth()
     if truth is None or not truth["planted"].any():
         raise UserError(
-            f"{workspace.name} has no planted errors, and without known ones detectors cannot be judged; "
-            "use a workspace that has them, such as the demo"
+            f"{workspace.name} has no planted errors, and without known ones detectors cannot be judged; bring the "
+            "true labels with `import truth`, or use a workspace that has them, such as the demo"
         )
     if not detectors.names(workspace):
         raise UserError(
@@ -33,4 +34,5 @@ def compute(workspace: Workspace) -> dict:
     metrics = {
         name: detection_metrics(planted, detectors.load(workspace, name).scores) for name in detectors.names(workspace)
     }
-    return {"n_planted": int(planted.sum()), "n_train": workspace.n_train, "detectors": metrics}
+    errors = "planted" if workspace.planted else "imported"
+    return {"n_planted": int(planted.sum()), "errors": errors, "n_train": workspace.n_train, "detectors": metrics}

@@ -8,6 +8,7 @@ import numpy as np
 
 from attribution.errors import UserError
 from attribution.files import write_array
+from attribution.importing.agreement import check_agreement
 from attribution.importing.formats.predictions import ImageNames, Predictions
 from attribution.importing.importing import staged_folder
 from attribution.training.head.recipe import is_head
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from attribution.workspace.workspace import Workspace
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-#: predictions that chance would get right this often are in another order, or of other images
-MAX_CHANCE = 0.01
 OUT_OF_SUBSET = "out_of_subset"
 TRAIN_FILE = "train"  # what models that saw them say of the training images: an array of the part "base"
 
@@ -50,40 +49,13 @@ def check_model_name(workspace: "Workspace", name: str) -> "Workspace":
 
 
 def check_order(predictions: Predictions, labels: np.ndarray, classes: list[str]) -> np.ndarray:
-    """The accuracy of each model, float [models]. Raises UserError where one predicts no better than chance: its rows,
-    or its columns, stand in another order. labels: int [n]."""
-    from scipy.optimize import linear_sum_assignment
-    from scipy.stats import binom
-
-    accuracy = (predictions.probabilities.argmax(2) == labels).mean(1)
-    for file, share, probabilities in zip(predictions.files, accuracy, predictions.probabilities):
-        n, count = len(labels), len(classes)
-        predicted = probabilities.argmax(1)
-        shares = (np.bincount(values, minlength=count) / n for values in (predicted, labels))
-        chance = float(np.prod(list(shares), axis=0).sum())
-        right = int(round(share * n))
-        if binom.sf(right - 1, n, chance) < MAX_CHANCE:
-            continue
-        if np.square(np.bincount(labels) / n).sum() ** n >= MAX_CHANCE:  # it would be, if all were right
-            raise UserError(
-                f"{file} is right on {right:,} of {n:,} validation images, too few, or too much of one class, to "
-                "tell whether its rows and columns are in order; look at them, and keep it with --force if they are"
-            )
-        table = np.zeros((count, count))
-        np.add.at(table, (predicted, labels), 1)
-        renamed = table[linear_sum_assignment(-table)].sum() / n
-        advice = (
-            "bring the rows in the order of the validation images"
-            + ("" if predictions.matched else ", or a table that names them")
-            if renamed < 0.5 * (1 + chance)
-            else f"with its columns in another order it would be right on {renamed:.1%}: bring them in the order "
-            f"{', '.join(classes[:6])}{', ...' if count > 6 else ''}"
-        )
-        raise UserError(
-            f"{file} is right on {share:.1%} of the validation images, and chance alone on {chance:.1%}; {advice}, or "
-            "keep it as it is with --force"
-        )
-    return accuracy
+    """The accuracy of each model, float [models]. Raises UserError as `check_agreement`. labels: int [n]."""
+    return np.array(
+        [
+            check_agreement(file, probabilities.argmax(1), labels, classes, matched=predictions.matched)
+            for file, probabilities in zip(predictions.files, predictions.probabilities)
+        ]
+    )
 
 
 def import_predictions(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 #: parts of the data set, whichever model looks at it; of detectors those that no model had a part in
 SHARED_PARTS = (
     *("features/", "rankings/", "combinations/", "firsts/", "hubs/", "map/", "data", "agreement", "copies", "faults"),
+    "truth",
     *("detectors/knn-", "detectors/harm-"),
 )
 

@@ -268,11 +268,14 @@ class Workspace:
         return self._tables["val"]["source_index"].to_numpy()
 
     def truth(self) -> "pd.DataFrame | None":
-        """Columns original (label) and planted (bool) for each training image, or None where nothing was planted.
+        """Columns original (the true label) and planted (bool: another label is given) for each training image: what
+        was planted, else what was imported (`import truth`); None where there is neither.
 
         For display and for evaluating detectors only: no feature, ranking or detector may call it (a test holds that).
         """
         file = self.path / "truth.parquet"
+        if not file.exists() and "truth" in self.manifest["parts"]:
+            file = self.folder("truth") / "truth.parquet"
         return read_table(file, "original", "planted") if file.exists() else None
 
     # -- recipes

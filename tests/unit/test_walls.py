@@ -59,9 +59,17 @@ SEE_THE_TRUTH = {
     "attribution/demo.py",
     "attribution/evaluation/label_errors.py",
     "attribution/evaluation/poison.py",
+    "attribution/importing/truth.py",
     "attribution/workspace/workspace.py",
     "pages/debug/page.py",
     "pages/compare/checks/backdoor.py",
+}
+#: The files that may say the name of the part with imported true labels without reading it: to import and to remove it.
+NAME_THE_TRUTH = {
+    "attribution/cli/importing.py",
+    "attribution/cli/workspace.py",
+    "attribution/importing/formats/true_labels.py",
+    "attribution/workspace/models.py",
 }
 
 
@@ -200,6 +208,19 @@ def reads_the_truth(file: Path) -> bool:
     attributes = {node.attr for node in nodes(file) if isinstance(node, ast.Attribute)}
     texts = {node.value for node in nodes(file) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     return "truth" in attributes or bool(texts & {"truth.parquet", "poison.parquet"})
+
+
+def names_the_truth(file: Path) -> bool:
+    """Whether a file says the name of the part with imported true labels, or uses what imports them."""
+    texts = {node.value for node in nodes(file) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    modules = {"attribution.importing.truth", "attribution.importing.formats.true_labels"}
+    return any(text == "truth" or text.startswith("truth/") for text in texts) or bool(imports(file) & modules)
+
+
+def test_imported_true_labels_are_named_where_they_are_imported_alone():
+    """A part can be read by its name: no detector, ranking or feature may know that of the true labels."""
+    named = {str(file) for file in sources("attribution", "pages") if names_the_truth(file)}
+    assert named <= SEE_THE_TRUTH | NAME_THE_TRUTH and NAME_THE_TRUTH <= named
 
 
 def test_what_is_judged_by_planted_errors_cannot_read_them():

@@ -35,6 +35,8 @@ def load(workspace: Workspace, name: str) -> Detector:
         raise UserError(f"no detector {name!r} in {workspace.name}; it has {stored}")
     provenance = workspace.manifest["parts"][f"detectors/{name}"]
     again = f"build it again with: python -m attribution detectors build {name}"
+    if provenance.get("imported"):
+        again = "import its file again"
     if absent := [key for key in REQUIRED_KEYS if key not in provenance]:
         raise UserError(
             f"the detector {name} of {workspace.name} was stored by another version, without its {absent[0]!r}; {again}"

@@ -24,7 +24,13 @@ TABLES = (".csv", ".tsv", ".parquet")
 #: columns that name the image, looked for in this order
 #: of tables as text, in the order in which they are taken where a header may be split by several
 DELIMITERS = (",", ";", "\t")
-IMAGE_COLUMNS = ("image", "file", "path", "filename", "file_name", "image_id", "index", "id", "source_index", "name")
+IMAGE_COLUMNS = (
+    *("image", "file", "path", "filepath", "filename", "file_name"),
+    *("image_id", "index", "id", "source_index", "name"),
+)
+#: of these, those whose numbers are names of files where the images have such
+FILE_COLUMNS = ("file", "path", "filepath")
+LOGITS_ADVICE = "say --kind logits if that is what they are"
 #: times the size of the files that reading them may take in memory: a table's text and its numbers, and the answer
 MEMORY = 8
 #: how far from 1 the probabilities of an image may add up to, which float16 needs
@@ -60,11 +66,14 @@ class Predictions:
     matched: bool
 
 
-def load_predictions(paths: list[Path], kind: str, images: ImageNames, classes: list[str]) -> Predictions:
+def load_predictions(
+    paths: list[Path], kind: str, images: ImageNames, classes: list[str], advice: str = LOGITS_ADVICE
+) -> Predictions:
     """The predictions in these files, checked, as probabilities in the order of images and classes.
 
-    kind: one of KINDS. Raises UserError for a file that cannot be read, has another number of images or classes, names
-    images that there are not, leaves some out, or holds what is no prediction of that kind.
+    kind: one of KINDS. advice: what to do where probabilities are expected and logits come. Raises UserError for a file
+    that cannot be read, has another number of images or classes, names images that there are not, leaves some out, or
+    holds what is no prediction of that kind.
     """
     if kind not in KINDS:
         raise UserError(f"kind {kind!r} is not known; say {' or '.join(KINDS)}: what the numbers of the file are")
@@ -74,7 +83,7 @@ def load_predictions(paths: list[Path], kind: str, images: ImageNames, classes: 
         for values in (
             [_read_table(path, kind, images, classes)] if table else _read_arrays(path, kind, images, classes)
         ):
-            models.append(_probabilities(path, kind, values, images.what))
+            models.append(_probabilities(path, kind, values, images.what, advice))
             files.append(path.name)
             if len(models) > MAX_SEEDS:
                 raise UserError(f"more than {MAX_SEEDS:,} models are too many; give fewer of them")
@@ -95,7 +104,7 @@ def from_array(values: np.ndarray, images: ImageNames, classes: list[str]) -> Pr
     return Predictions(np.stack(found), ["logits"] * len(found), matched=False)
 
 
-def _probabilities(path: Path, kind: str, values: np.ndarray, what: str) -> np.ndarray:
+def _probabilities(path: Path, kind: str, values: np.ndarray, what: str, advice: str = LOGITS_ADVICE) -> np.ndarray:
     """float32 [n, classes] of the numbers in a file, by blocks. Raises UserError for those that cannot be."""
     probabilities = np.empty(values.shape, np.float32)
     step = max(1, BLOCK // values.shape[1])
@@ -119,7 +128,7 @@ def _probabilities(path: Path, kind: str, values: np.ndarray, what: str) -> np.n
                 row = int(outside.argmax())
                 raise UserError(
                     f"{path} has values beyond 0 to 1, the first for {what} image {at + row}, which are no "
-                    "probabilities; say --kind logits if that is what they are"
+                    f"probabilities; {advice}"
                 )
             wrong = np.abs(sums - 1) > TOLERANCE
             if wrong.any():
@@ -197,7 +206,7 @@ def _read_table(path: Path, kind: str, images: ImageNames, classes: list[str]) -
         raise UserError(f"{path} cannot be read as a table ({why or type(error).__name__}); write it again") from None
     _check_rows(path, len(keys), images)
     rows = np.empty_like(values)
-    rows[_match(path, column, keys, images)] = values
+    rows[match_images(path, column, keys, images)] = values
     return rows
 
 
@@ -289,10 +298,13 @@ def _columns(path: Path, column: str, classes: list[str], table) -> tuple[str, l
     return column, table.column(column).to_pylist(), values
 
 
-def _match(path: Path, column: str, keys: list, images: ImageNames) -> np.ndarray:
-    """The image of each row, int64 [n], each image once."""
+def match_images(path: Path, column: str, keys: list, images: ImageNames) -> np.ndarray:
+    """The image of each row, int64 [rows]. keys: what the table at `path` has in its column `column`: numbers from 0
+    or, where the images have files, their paths. Raises UserError for an image that there is not, or that comes
+    twice."""
     texts = ["" if key is None else str(key).strip() for key in keys]
-    if all(re.fullmatch(r"\d{1,18}", text) for text in texts) and not (images.files and column in ("file", "path")):
+    by_file = images.files is not None and column in FILE_COLUMNS
+    if all(re.fullmatch(r"\d{1,18}", text) for text in texts) and not by_file:
         numbers = np.array(texts, np.int64)
         known = images.source_index if column == "source_index" else np.arange(images.n)
         order = np.argsort(known, kind="stable")

@@ -1,8 +1,10 @@
 """Bringing data in from the command line: what is printed, what is refused, and what `show` tells."""
 
 import json
+import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from attribution import Workspace
@@ -260,3 +262,112 @@ def test_base_import_of_training_images(ws, logits, tmp_path, run, answer):
     assert answer(*words, "--out-of-sample")["train"] == "out of sample"
     done = run(*words[:-2], "--out-of-sample")
     assert done.code == 2 and "give their files, too" in done.err
+
+
+# -- for the audit of labels
+
+
+@pytest.fixture
+def plain(ws):
+    """The workspace without a truth of its own; the true labels in words, "true.csv"."""
+    original = ws.truth()["original"]
+    table = pd.DataFrame({"image": range(60), "true_label": [ws.classes[label] for label in original]})
+    table.to_csv(ws.path.parent / "true.csv", index=False)
+    (ws.path / "truth.parquet").unlink()
+    manifest = json.loads((ws.path / "workspace.json").read_text())
+    manifest["dataset"]["planted"] = 0
+    (ws.path / "workspace.json").write_text(json.dumps(manifest))
+    return Workspace.open(ws.path)
+
+
+def probabilities(ws, file, wrong=3):
+    """Writes probabilities [60, 3] that doubt the label of image `wrong`."""
+    said = ws.train_labels.copy()
+    said[wrong] = 0
+    values = np.full((60, 3), 0.1)
+    values[np.arange(60), said] = 0.8
+    np.save(file, values)
+    return values
+
+
+def test_probabilities_and_true_labels(plain, tmp_path, run, answer):
+    probabilities(plain, tmp_path / "probs.npy")
+    made = answer("import", "probabilities", tmp_path / "probs.npy")
+    assert (made["detector"], made["agreement"], made["file"]) == ("probabilities", 0.9833, "probs.npy")
+    assert made["command"].endswith("import probabilities probs.npy --name probabilities")
+    out = run("import", "probabilities", tmp_path / "probs.npy", "--name", "mine").out
+    assert "mine: the likeliest class is the given label of 98.3 % of the training images" in out
+    refused = run("evaluate", "mislabels")
+    assert refused.code == 2 and "bring the true labels with `import truth`" in refused.err
+    made = answer("import", "truth", tmp_path / "true.csv")
+    assert (made["errors"], made["source"]) == (1, "true.csv")
+    found = answer("evaluate", "mislabels")
+    assert found["n_planted"] == 1 and found["detectors"]["probabilities"]["auc"] == 1
+    assert "1 errors, by imported true labels, among 60 training images" in run("evaluate", "mislabels").out
+    listed = {row["name"]: row for row in answer("detectors", "list")["detectors"]}
+    assert listed["mine"]["family"] == "held-out" and listed["mine"]["built"]
+    for part in ("truth", "detectors/mine"):
+        assert run("workspace", "remove", part).code == 0
+    again = Workspace.open(plain.path)
+    assert again.truth() is None and {"truth", "detectors/mine"}.isdisjoint(again.manifest["parts"])
+
+
+def test_probabilities_by_class_name(plain, tmp_path, answer):
+    values = probabilities(plain, tmp_path / "probs.npy")
+    table = pd.DataFrame({name: values[:, plain.classes.index(name)] for name in ("Dot", "Bar", "Box <b>")})
+    table.insert(0, "image", range(60))
+    table[::-1].to_csv(tmp_path / "probs.csv", index=False)
+    assert answer("import", "probabilities", tmp_path / "probs.csv")["agreement"] == 0.9833
+
+
+def test_probabilities_of_models_that_saw_the_images(plain, tmp_path, run):
+    probabilities(plain, tmp_path / "probs.npy", wrong=0)
+    assert (
+        "warning: they agree with 100.0% of the given labels"
+        in run("import", "probabilities", tmp_path / "probs.npy").out
+    )
+
+
+def test_issues(plain, tmp_path, run, answer):
+    table = pd.DataFrame({"is_label_issue": False, "label_quality": 0.9, "given_label": plain.train_labels})
+    table.loc[3, ["is_label_issue", "label_quality"]] = True, 0.01
+    table.to_csv(tmp_path / "issues.csv")
+    made = answer("import", "issues", tmp_path / "issues.csv", "--name", "cleanlab")
+    assert (made["detector"], made["listed"], made["flagged"], made["tool"]) == ("cleanlab", 60, 1, "cleanlab")
+    table[:20].to_csv(tmp_path / "issues.csv")
+    out = run("import", "issues", tmp_path / "issues.csv", "--name", "cleanlab").out
+    assert (
+        "cleanlab: issues found by cleanlab, 20 of 60 training images, 1 of them flagged; the others come last" in out
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda values: values.T, "60 training images x 3 classes are expected; it looks transposed"),
+        (lambda values: 5 * values, "has values beyond 0 to 1, .* bring those after the softmax"),
+        (lambda values: np.roll(values, 1, 1), "with its columns in another order it would be right on 98.3%"),
+    ],
+)
+def test_probabilities_that_cannot_be(plain, tmp_path, run, change, match):
+    np.save(tmp_path / "probs.npy", change(probabilities(plain, tmp_path / "probs.npy")))
+    done = run("import", "probabilities", tmp_path / "probs.npy")
+    assert done.code == 2 and re.search(match, done.err) and len(done.err.strip().splitlines()) == 1, done.err
+    assert not [part for part in Workspace.open(plain.path).manifest["parts"] if part.startswith("detectors/")]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("import probabilities {tmp}/none.npy", "cannot be opened"),
+        ("import probabilities {tmp}/none.npy --name loss", "loss is the name of a detector that is built here"),
+        ("import probabilities {tmp}/none.npy --sign helpful", "give --name, --force and --workspace alone"),
+        ("import truth {tmp}/none.npy --name a", "give --force and --workspace alone"),
+        ("import truth {tmp}/true.csv --workspace assets/demo", "there are 5,000 training images"),
+        ("import issues {tmp}/true.csv", "does not say how suspicious an image is"),
+        ("import issues {tmp}/true.csv --who Ann", "give --name, --force and --workspace alone"),
+    ],
+)
+def test_what_cannot_be_brought_is_one_sentence(plain, tmp_path, run, line, said):
+    done = run(*line.format(tmp=tmp_path).split())
+    assert done.code == 2 and said in done.err and len(done.err.strip().splitlines()) == 1, done.err
