@@ -7,6 +7,7 @@ a class name or a note comes back as it was.
 import codecs
 import csv
 import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import psutil
 
+from attribution.audit import detectors
 from attribution.audit.decision_log import MAX_REASON_LENGTH, DecisionLog
 from attribution.audit.decisions import DECISIONS, CurrentDecision, DecisionFold, Entry
 from attribution.data import csv_table, image_folder
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FILE, LOG = "corrections.csv", "log.csv"
+#: for other tools: cleanlab's table of issues, and tags of FiftyOne's samples
+ISSUES, TAGS = "label_issues.csv", "fiftyone_tags.json"
+ISSUE_COLUMNS = ("index", "is_label_issue", "label_quality", "given_label", "predicted_label")
 COLUMNS = ("image", "source", "given", "new", "action", "detector", "score", "note", "who", "time", "data_set")
 LOG_COLUMNS = tuple("id uid time who client image action new of old_action old_new reason queue seen data_set".split())
 #: what a file needs to be imported; `given` and `note` are used where they are there
@@ -120,8 +125,9 @@ def export_corrections(
     corrections.csv is as `correction_table`, log.csv the whole log. The corrected labels: labels.npy (int64 [n_train])
     and removed.npy (int64, training images); or in their place, train.parquet, the training rows of the Parquet that
     the workspace was created from; train.csv (path, label), of a table of files; renames.csv (from, to), what to move
-    in the folder tree it was created from. Unsure decisions and conflicts change none of them. Earlier files are
-    replaced once all are written.
+    in the folder tree it was created from. Unsure decisions and conflicts change none of them. For other tools:
+    label_issues.csv as `issue_table`, and where images have files fiftyone_tags.json as `sample_tags`. Earlier files
+    are replaced once all are written.
     progress(text, done, total).
 
     Raises UserError where nothing was decided yet, where `folder` cannot be written to, and where images that are
@@ -143,6 +149,13 @@ def export_corrections(
         _write_csv(partial / FILE, COLUMNS, table.assign(score=scores).itertuples(index=False, name=None))
         _write_csv(partial / LOG, LOG_COLUMNS, _log_rows(ws, entries))
         _write_labels(ws, partial, labels, removed, progress)
+        issues = issue_table(ws, fold.current)
+        quality = ["" if np.isnan(value) else f"{value:.7g}" for value in issues["label_quality"]]
+        issues = issues.assign(label_quality=quality)
+        _write_csv(partial / ISSUES, ISSUE_COLUMNS, issues.itertuples(index=False, name=None))
+        if (paths := ws.image_files("train")) is not None:
+            tags = json.dumps(sample_tags(ws, fold.current, paths), indent=1)
+            (partial / TAGS).write_text(tags + "\n", encoding="utf-8")
         files = sorted(file.name for file in partial.iterdir())
     counts = Counter(table["action"])
     return {
@@ -167,6 +180,44 @@ def corrected_labels(ws: Workspace, current: dict[int, CurrentDecision]) -> tupl
         elif decision.action == "remove" and not decision.conflict:
             removed.append(item)
     return labels, np.array(removed, np.int64)
+
+
+def issue_table(ws: Workspace, current: dict[int, CurrentDecision]) -> "pd.DataFrame":
+    """A row a training image, in the workspace's order, with cleanlab's columns behind `index`, the image.
+
+    is_label_issue: whether it was decided to relabel or remove the image. label_quality: 0 for these, 1 for labels that
+    were kept; of the others by the default detector, the share of images that are more suspicious (0 to 1), NaN without
+    one. given_label, predicted_label: classes by number; predicted is what was decided, else what the detector
+    suggests, else the given one.
+    """
+    import pandas as pd
+    from scipy.stats import rankdata
+
+    predicted, quality = np.array(ws.train_labels, np.int64), np.full(ws.n_train, np.nan)
+    name = detectors.default_detector(ws)
+    with suppress(UserError):  # of a damaged detector: what was decided can be exported all the same
+        detector = detectors.load(ws, name or "")
+        quality = (rankdata(-np.asarray(detector.scores, float), "min") - 1) / ws.n_train
+        predicted = predicted if detector.suggestion is None else detector.suggestion.copy()
+    is_issue = np.zeros(ws.n_train, bool)
+    for item, decision in current.items():
+        if not decision.conflict and decision.action in ("keep", "relabel", "remove"):
+            is_issue[item] = decision.action != "keep"
+            quality[item] = float(decision.action == "keep")
+            if decision.action != "remove":
+                predicted[item] = ws.train_labels[item] if decision.label is None else decision.label
+    columns = (np.arange(ws.n_train), is_issue, quality, ws.train_labels, predicted)
+    return pd.DataFrame(dict(zip(ISSUE_COLUMNS, columns)))
+
+
+def sample_tags(ws: Workspace, current: dict[int, CurrentDecision], paths: list[str]) -> dict[str, list[str]]:
+    """The tags of each image that was decided, by its path: the action, or "conflict", and "relabel to CLASS". paths:
+    of all training images, under the data set's folder."""
+    names, tags = unique_class_names(ws.classes), {}
+    for item, decision in sorted(current.items()):
+        action = CONFLICT if decision.conflict else decision.action
+        tags[paths[item]] = [action, *([_action_text(decision, names)] if action == "relabel" else [])]
+    return tags
 
 
 def _write_labels(

@@ -118,10 +118,13 @@ def caption(ws: Workspace, decision: CurrentDecision) -> str:
 
 def _files(ws: Workspace) -> None:
     st.header("Export files", anchor=False)
+    has_files = _image_kind(ws) in (image_folder.KIND, csv_table.KIND)
+    tags = "; fiftyone_tags.json: tags of FiftyOne's samples" if has_files else ""
     st.caption(
         write.plain(
             f"corrections.csv: one row per image; {own_form(ws)}; log.csv: every decision, undo and "
-            "redo. Images that are unsure or in conflict keep their label."
+            f"redo; label_issues.csv: every image, as cleanlab has it{tags}. Images that are unsure or in conflict keep "
+            "their label."
         )
     )
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):

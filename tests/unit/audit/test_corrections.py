@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from attribution import Workspace, data
-from attribution.audit import corrections
-from attribution.audit.corrections import COLUMNS, FILE, LOG, LOG_COLUMNS
+from attribution.audit import corrections, detectors
+from attribution.audit.corrections import COLUMNS, FILE, ISSUE_COLUMNS, ISSUES, LOG, LOG_COLUMNS, TAGS
 from attribution.audit.decision_log import DecisionLog
 from attribution.data import parquet, roots
 from attribution.errors import UserError
@@ -111,7 +111,7 @@ def test_written_for_images_that_were_copied(ws, log, tmp_path):
         "unsure": 1,
         "conflicts": 1,
         "decisions": 5,
-        "files": ["corrections.csv", "labels.npy", "log.csv", "removed.npy"],
+        "files": ["corrections.csv", "label_issues.csv", "labels.npy", "log.csv", "removed.npy"],
     }
     assert sorted(file.name for file in (tmp_path / "a" / "b").iterdir()) == answer["files"]
     labels = np.load(tmp_path / "a" / "b" / "labels.npy")
@@ -186,6 +186,53 @@ def test_what_a_killed_export_left_is_cleared_away(ws, log, tmp_path):
     say(log, "remove", 4)
     answer = corrections.export_corrections(ws, log, tmp_path / "out")
     assert sorted(os.listdir(tmp_path / "out")) == sorted([f".corrections.{os.getppid()}.x.part", *answer["files"]])
+
+
+# -- for other tools
+
+
+def test_issues_as_cleanlab_has_them(ws, log, tmp_path):
+    """Those that were decided are 0 or 1; the others by the default detector, in the order of the images."""
+    detectors.build_detectors(ws, ["knn-moco"])
+    detector = detectors.load(ws, "knn-moco")
+    decide(log)
+    say(log, "relabel", 9, 2)
+    corrections.export_corrections(ws, log, tmp_path / "out")
+    found = pd.read_csv(tmp_path / "out" / ISSUES)
+    assert tuple(found.columns) == ISSUE_COLUMNS and found["index"].tolist() == list(range(60))
+    assert found["given_label"].tolist() == ws.train_labels.tolist() and found["is_label_issue"].dtype == bool
+    assert np.flatnonzero(found["is_label_issue"]).tolist() == [3, 4, 9]
+    quality = found["label_quality"]
+    assert quality[[3, 4, 9]].tolist() == [0, 0, 0] and quality[5] == 1
+    assert found["predicted_label"][[3, 5, 9]].tolist() == [0, ws.train_labels[5], 2]
+    open_images = [image for image in range(60) if image not in (3, 4, 5, 9)]  # unsure and conflict among them
+    assert ((quality >= 0) & (quality < 1))[open_images].all()
+    assert found["predicted_label"][open_images].tolist() == detector.suggestion[open_images].tolist()
+    order = np.argsort(quality[open_images].to_numpy(), kind="stable")
+    assert (np.diff(detector.scores[open_images][order]) <= 0).all(), "what is more suspicious has less quality"
+
+
+def test_issues_without_a_detector_and_with_a_damaged_one(ws, log, tmp_path):
+    say(log, "remove", 4)
+    corrections.export_corrections(ws, log, tmp_path / "out")
+    found = pd.read_csv(tmp_path / "out" / ISSUES)
+    assert found["label_quality"].notna().sum() == 1 and found["predicted_label"].equals(found["given_label"])
+    detectors.build_detectors(ws, ["knn-moco"])
+    (ws.folder("detectors/knn-moco") / "scores.npy").write_bytes(b"no array")
+    corrections.export_corrections(ws, log, tmp_path / "out")
+    assert pd.read_csv(tmp_path / "out" / ISSUES).equals(found)
+
+
+def test_tags_of_samples(ws, log):
+    decide(log)
+    paths = [f"train/{image}.png" for image in range(60)]
+    assert corrections.sample_tags(ws, log.current_decisions(), paths) == {
+        "train/3.png": ["relabel", "relabel to Bar"],
+        "train/4.png": ["remove"],
+        "train/5.png": ["keep"],
+        "train/6.png": ["unsure"],
+        "train/7.png": ["conflict"],
+    }
 
 
 # -- there and back
@@ -474,7 +521,9 @@ def test_parquet_comes_back_with_other_labels(tmp_path, rows, monkeypatch):
         say(log, "remove", 7)
         say(log, "remove", 12)
         answer = corrections.export_corrections(ws, log, tmp_path / "out", lambda *at: told.append(at))
-        assert answer["files"] == ["corrections.csv", "log.csv", "train.parquet"] and told[-1][1:] == (20, 20)
+        assert answer["files"] == ["corrections.csv", "label_issues.csv", "log.csv", "train.parquet"] and told[-1][
+            1:
+        ] == (20, 20)
     found = pq.read_table(tmp_path / "out" / "train.parquet")
     stay = [i for i in range(20) if i not in (7, 12)]
     assert found.schema.equals(whole.schema, check_metadata=True)
@@ -608,7 +657,7 @@ def test_class_folders_are_renamed(tmp_path):
         say(log, "remove", at["train/cat/x.y.png"])
         say(log, "keep", at["train/cat/b.png"])
         answer = corrections.export_corrections(ws, log, tmp_path / "out")
-        assert answer["files"] == ["corrections.csv", "log.csv", "renames.csv"]
+        assert answer["files"] == ["corrections.csv", TAGS, "label_issues.csv", "log.csv", "renames.csv"]
         assert list(corrections.correction_table(ws, log)["source"]) == [
             files[item] for item in sorted(log.current_decisions())
         ]
@@ -638,7 +687,7 @@ def test_a_table_of_files_comes_as_one(tmp_path):
         say(log, "relabel", 0, 0)
         say(log, "remove", 1)
         answer = corrections.export_corrections(ws, log, tmp_path / "out")
-        assert answer["files"] == ["corrections.csv", "log.csv", "train.csv"]
+        assert answer["files"] == ["corrections.csv", TAGS, "label_issues.csv", "log.csv", "train.csv"]
         assert list(corrections.correction_table(ws, log)["source"]) == files[:2]
     (tmp_path / "out/train.csv").replace(tmp_path / "set/train.csv")
     again = data.get_loader("csv").load(tmp_path / "set/train.csv", val_share=0.01)
@@ -654,7 +703,7 @@ def test_shards_come_with_arrays(tmp_path):
         say(log, "relabel", 0, 1)
         say(log, "remove", 3)
         answer = corrections.export_corrections(ws, log, tmp_path / "out")
-    assert answer["files"] == ["corrections.csv", "labels.npy", "log.csv", "removed.npy"]
+    assert answer["files"] == ["corrections.csv", "label_issues.csv", "labels.npy", "log.csv", "removed.npy"]
     assert np.load(tmp_path / "out/labels.npy").tolist() == [1, 1, 0, 1, 0, 1, 0, 1]
     assert np.load(tmp_path / "out/removed.npy").tolist() == [3]
 

@@ -25,7 +25,7 @@ def out(log, run, tmp_path):
     say(log, "remove", 4)
     code, said, err = run("export", "corrections", "--out", tmp_path / "out")
     assert (code, err) == (0, "") and said.splitlines() == [
-        f"{tmp_path / 'out'}: corrections.csv, labels.npy, log.csv, removed.npy",
+        f"{tmp_path / 'out'}: corrections.csv, label_issues.csv, labels.npy, log.csv, removed.npy",
         "2 images of tiny decided: 1 relabelled, 1 removed, 0 kept, 0 unsure, 0 in conflict",
     ]
     return tmp_path / "out"
@@ -43,7 +43,7 @@ def test_the_json(out, answer):
     assert answer("export", "corrections", "--out", out) == {
         "workspace": "tiny",
         "folder": str(out),
-        "files": ["corrections.csv", "labels.npy", "log.csv", "removed.npy"],
+        "files": ["corrections.csv", "label_issues.csv", "labels.npy", "log.csv", "removed.npy"],
         "relabelled": 1,
         "removed": 1,
         "kept": 0,
