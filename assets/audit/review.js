@@ -541,7 +541,7 @@ class Review {
     left.append(enlargedImage(this.data, item), make("div", "faint", `${this.at + 1} of ${this.data.order.length} · training image ${item.id}`));
     if (item.source) left.append(make("div", "faint source", item.source));
     const right = make("div", "right");
-    right.append(labelsLine(this.data, item, hidden), decisionLine(decision, item, this.data.classes), evidenceBox(this.data, item, hidden));
+    right.append(labelsLine(this.data, item, hidden, Boolean(decision)), decisionLine(decision, item, this.data.classes), evidenceBox(this.data, item, hidden));
     box.append(left, right);
     return box;
   }

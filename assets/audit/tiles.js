@@ -55,7 +55,8 @@ function enlargedImage(data, item) {
 }
 
 // The given and the suggested label, and the image's place in the detector's order, or what is wrong with it. hidden: until it is decided.
-function labelsLine(data, item, hidden) {
+// Where some images are drawn at random, the place would tell which: it is shown once the image is decided.
+function labelsLine(data, item, hidden, decided) {
   const { classes, queue } = data;
   const line = make("div", "labels");
   line.append(make("span", "faint", "label"), make("b", "given", classes[item.given]));
@@ -66,7 +67,7 @@ function labelsLine(data, item, hidden) {
   if (item.suggested !== null && item.suggested !== item.given) {
     line.append(make("span", "faint", "suggested label"), make("b", "suggested", classes[item.suggested]));
   } else if (!item.note) line.append(make("span", "faint", "No other label suggested"));
-  line.append(make("span", "faint place", item.note || `suspicion rank ${item.place} of ${data.of_all} (${queue.detector}, score ${item.score})`));
+  if (item.note || decided || !queue.random) line.append(make("span", "faint place", item.note || `suspicion rank ${item.place} of ${data.of_all} (${queue.detector}, score ${item.score})`));
   return line;
 }
 
@@ -81,7 +82,7 @@ function decisionLine(decision, item, classes) {
   const elsewhere = decision.tab && decision.tab !== hub.client ? ", in another tab" : "";
   line.append(make("b", "", `${SIGNS[decision.action]} ${words(decision)}`), make("span", "faint", ` by ${decision.who}${elsewhere}`));
   if (decision.reason) line.append(make("span", "faint", ` · ${decision.reason}`));
-  if (item.control) line.append(make("span", "faint", " · random control"));
+  if (item.control) line.append(make("span", "faint", " · drawn at random"));
   if (decision.conflict?.length) {
     const others = decision.conflict.map((other) => `${other.who}: ${words(other)}${other.reason ? ` (${other.reason})` : ""}`).join("; ");
     line.append(make("div", "loud", `Conflicting decisions. ${others}. Decide again to settle it; until then this label is not corrected.`));

@@ -22,12 +22,14 @@ DEFAULT_SHARE = 0.05  # of the training images, where no size is given
 MIN_DEFAULT_SIZE, MAX_DEFAULT_SIZE = 50, 1000  # images of a queue without a size
 MAX_SIZE = 10_000  # images of any queue
 CONTROL_SHARE = 0.05  # of a queue's items, where random controls are asked for
+RANDOM_SHARE = 0.1  # of a queue's items, where a part of it is drawn from the whole set
+RANDOM_SEED = 47  # of these draws, with that of the queue
 
 
 @dataclass(frozen=True)
 class QueueItems:
-    """What a queue holds, in its order. images: training images int64 [n]; controls: which of them are random controls,
-    bool [n]; scores: their suspicion, float32 [n]; suggestions: as `suggested_labels`, int64 [n]."""
+    """What a queue holds, in its order. images: training images int64 [n]; controls: which of them were drawn at
+    random, bool [n]; scores: their suspicion, float32 [n]; suggestions: as `suggested_labels`, int64 [n]."""
 
     images: np.ndarray
     controls: np.ndarray
@@ -46,6 +48,7 @@ def queue_spec(
     images: Sequence[int] | None = None,
     origin: dict | None = None,
     seed: int = 0,
+    random: bool | None = None,
 ) -> dict:
     """What a queue is asked to be, as JSON; `build_items` builds it. Of faults of the pictures: `faults.queue_spec`.
 
@@ -53,6 +56,8 @@ def queue_spec(
     given. given, suggested: only images of this given label, and of this suggestion. controls: mixes random ones in
     (CONTROL_SHARE). blind: suggestions are hidden until an image is decided. images: these instead of the most
     suspicious; origin: where they come from, such as {"from": target}. seed: draws the controls and their places.
+    random: a tenth of the queue (RANDOM_SHARE) is drawn from the whole set, suspicious or not, for
+    `error_estimate.estimate`; if not given, where all of the set is looked at and no controls are asked for.
 
     Raises UserError for what does not fit the workspace, and where nothing has been detected yet.
     """
@@ -70,6 +75,11 @@ def queue_spec(
         size = default_size(workspace) if images is None else min(len(images), MAX_SIZE)
     if not 1 <= size <= MAX_SIZE:
         raise UserError(f"a queue of {size} images cannot be made; give 1 to {MAX_SIZE:,}")
+    of_the_whole_set = given is None and suggested is None and images is None and not controls
+    if random and not of_the_whole_set:
+        raise UserError(
+            "random images are drawn from the whole set; leave them out, or the filters, chosen images and controls"
+        )
     spec = {
         "detector": name,
         "size": int(size),
@@ -77,6 +87,7 @@ def queue_spec(
         "suggested": suggested,
         "controls": bool(controls),
         "blind": bool(blind),
+        "random": of_the_whole_set if random is None else bool(random),
         "seed": int(seed),
         "uses_val": stored.uses_val or _shows_harm(workspace),
     }
@@ -95,7 +106,7 @@ def default_size(workspace: Workspace) -> int:
 
 
 def build_items(workspace: Workspace, spec: dict) -> QueueItems:
-    """The items of a `queue_spec`, most suspicious first, with the controls at random places among them.
+    """The items of a `queue_spec`, most suspicious first, with random images or controls at random places among them.
 
     Raises UserError where no image fits its filters."""
     if spec.get("of") == faults.STORED.name:  # of the picture, whatever the label
@@ -114,7 +125,9 @@ def build_items(workspace: Workspace, spec: dict) -> QueueItems:
     order = label_detection.suspicion_order(detector.scores)
     images = order[fits[order]][: spec["size"]]
     controls = np.zeros(len(images), bool)
-    if spec["controls"]:
+    if spec.get("random"):
+        images, controls = _mix_in_random(order, spec)
+    elif spec["controls"]:
         images, controls = _mix_in_controls(images, labels, spec)
     return QueueItems(images, controls, detector.scores[images], suggestions[images])
 
@@ -200,3 +213,18 @@ def _mix_in_controls(images: np.ndarray, labels: np.ndarray, spec: dict) -> tupl
 def _shows_harm(workspace: Workspace) -> bool:
     """Whether the evidence shows validation images."""
     return evidence.default_harm_detector(workspace) is not None
+def _mix_in_random(order: np.ndarray, spec: dict) -> tuple[np.ndarray, np.ndarray]:
+    """The first of the order, with a tenth drawn from the whole set, one somewhere in each ten places, and which of
+    them are these. A suspect that is drawn stands at its random place alone."""
+    rng = np.random.default_rng([RANDOM_SEED, spec["seed"]])
+    size = min(spec["size"], len(order))
+    n_drawn = max(1, round(RANDOM_SHARE * size)) if size > 1 else 0
+    drawn = rng.permutation(len(order))[:n_drawn]
+    controls = np.zeros(size, bool)
+    bounds = np.linspace(0, size, n_drawn + 1).astype(int)
+    controls[rng.integers(bounds[:-1], bounds[1:])] = True
+    mixed = np.empty(size, np.int64)
+    mixed[controls], mixed[~controls] = drawn, order[~np.isin(order, drawn)][: size - n_drawn]
+    return mixed, controls
+
+

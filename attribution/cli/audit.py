@@ -25,7 +25,7 @@ from attribution.cli import (
     with_progress,
 )
 from attribution.errors import UserError
-from attribution.export.numbers import duration, number, p_value, percent
+from attribution.export.numbers import duration, estimate, number, p_value, percent
 from attribution.inputs import limits
 from attribution.runner import commands
 from attribution.workspace.provenance import command_provenance
@@ -184,7 +184,7 @@ def faults(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
 
 
 def evaluate_errors(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
-    """How many training labels are wrong: a model's first guess, and the estimate from what was decided in Clean labels."""
+    """How many training labels are wrong: a model's first guess, and the estimate from decisions in Clean labels."""
     from attribution.audit import error_estimate
     from attribution.audit.decision_log import DecisionLog
     from attribution.export import error_sentences

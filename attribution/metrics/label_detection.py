@@ -52,4 +52,9 @@ def suspicion_order(scores: np.ndarray) -> np.ndarray:
     >>> suspicion_order(np.array([0.1, 0.9, 0.5])).tolist()
     [1, 2, 0]
     """
-    return np.lexsort((np.random.default_rng(TIE_SEED).permutation(len(scores)), -np.asarray(scores, np.float64)))
+    return np.lexsort((tie_order(len(scores)), -np.asarray(scores, np.float64)))
+
+
+def tie_order(n: int) -> np.ndarray:
+    """The place of each of n equally suspicious images among them, int64 [n]: the lowest comes first."""
+    return np.random.default_rng(TIE_SEED).permutation(n)

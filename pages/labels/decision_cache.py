@@ -7,7 +7,7 @@ import time
 import streamlit as st
 
 from attribution import UserError, Workspace
-from attribution.audit.decision_log import MAX_REASON_LENGTH, DecisionLog
+from attribution.audit.decision_log import MAX_REASON_LENGTH, DecisionLog, Queue
 from attribution.audit.decisions import DECISIONS, REVISIONS, DecisionFold
 from attribution.store.results import ResultStore
 
@@ -21,6 +21,7 @@ class DecisionCache:
         self.lock = threading.Lock()
         self.fold = DecisionFold()
         self.tabs: dict[tuple[str, str], float] = {}  # (who, client) -> when it decided last
+        self.queues: dict[int, Queue] = {}  # by number: none of them ever changes
 
     def read(self, log: DecisionLog) -> tuple[dict, int]:
         """The current decisions, image -> `CurrentDecision`, and the newest entry of the log they rest on."""
@@ -29,6 +30,15 @@ class DecisionCache:
             self.fold.add(entries)
             self.tabs |= {(entry.who, entry.client): entry.at for entry in entries}
             return dict(self.fold.current), self.fold.newest_id
+
+    def queues_of(self, log: DecisionLog, decided: dict) -> list[Queue]:
+        """The queues that decisions were made in. decided: image -> decision, as of `read`."""
+        numbers = {decision.queue for decision in decided.values()} - {None}
+        with self.lock:
+            for number in numbers - self.queues.keys():
+                if queue := log.queue(number):
+                    self.queues[number] = queue
+            return [self.queues[number] for number in sorted(numbers & self.queues.keys())]
 
     def tabs_of(self, who: str, since: float) -> list[str]:
         """The clients that decided under a name after a moment, as read so far."""
@@ -40,6 +50,11 @@ class DecisionCache:
 def current(ws: Workspace, log: DecisionLog) -> tuple[dict, int]:
     """The current decisions about a workspace's data set, as `DecisionCache.read`."""
     return _cache(str(ResultStore.folder_of(ws))).read(log)
+
+
+def decided_queues(ws: Workspace, log: DecisionLog, decided: dict) -> list[Queue]:
+    """The queues that the current decisions were made in, each read once."""
+    return _cache(str(ResultStore.folder_of(ws))).queues_of(log, decided)
 
 
 def recent_tabs(ws: Workspace, who: str) -> list[str]:

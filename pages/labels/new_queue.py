@@ -26,10 +26,12 @@ def draw(ws: Workspace, newest: int) -> None:
             "Maximum number of images", 1, review_queue.MAX_SIZE, review_queue.default_size(ws), key=state.QUEUE_SIZE
         )
         st.toggle(
-            "Random controls",
+            "Random images",
+            value=True,
             key=state.CONTROLS,
-            help="Mixes in one random image per twenty suspects, unmarked until you decide. How many of them are "
-            "wrong estimates the error rate of the labels outside the queue.",
+            help="A tenth of the queue is drawn at random from all training images, unmarked until you decide. They "
+            "say how many labels are wrong in all. With a label chosen above: one random image of that label per "
+            "twenty suspects.",
         )
         st.toggle(
             "Hide suggestions",
@@ -67,13 +69,16 @@ def _draw_sets(ws: Workspace, newest: int) -> None:
 
 
 def _make(ws: Workspace, numbers: dict[str, int]) -> None:
+    given, suggested = numbers.get(state_of[state.GIVEN]), numbers.get(state_of[state.SUGGESTED])
+    is_whole, mixed = given is None and suggested is None, state_of[state.CONTROLS]
     audit_queue.make(
         ws,
         detector=state_of[state.DETECTOR],
         size=int(state_of[state.QUEUE_SIZE]),
-        given=numbers.get(state_of[state.GIVEN]),
-        suggested=numbers.get(state_of[state.SUGGESTED]),
-        controls=state_of[state.CONTROLS],
+        given=given,
+        suggested=suggested,
+        random=mixed and is_whole,
+        controls=mixed and not is_whole,
         blind=state_of[state.BLIND],
     )
 

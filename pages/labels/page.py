@@ -249,9 +249,10 @@ def _read_outbox(ws: Workspace, queue: Queue | None, who: str) -> None:
             decided, newest = decision_cache.current(ws, log)
             changed = {entry.item for entry in log.entries(after=seen)} & set(queue.items) if queue else set()
         tabs = decision_cache.recent_tabs(ws, who)
-        review_component.post(review_component.post_data(ws, queue, decided, newest, changed, answer, tabs))
+        review_component.post(review_component.post_data(ws, queue, decided, newest, changed, answer, tabs, queues))
         if queue is None and answer["error"]:
             st.error(write.sentence(answer["error"]))
+            queues = decision_cache.decided_queues(ws, log, decided) if queue else []
         if queue is None and len(written) > before:
             st.rerun()
 
@@ -271,7 +272,8 @@ def _queue_note(ws: Workspace, queue: Queue) -> str:
     made = write.date_time(queue.created)
     return (
         f"Most suspicious first, by detector {name}{basis}; queue made {made}, its order is fixed. "
-        "Each decision is saved at once. Intervals are 95 % Wilson intervals over the images decided so far."
+        f"{RANDOM_NOTE if queue.spec.get('random') else ''}"
+        "Each decision is saved at once. Intervals of shares are 95 % Wilson intervals over the images decided so far."
         f"{write.planted_note(ws.planted)}"
     )
 

@@ -6,7 +6,7 @@ time. `post` (assets/audit/post.js) carries decisions to the server and answers 
 The data of the review:
 
     token     another one means another review, which begins at place `at`; the same one keeps its place
-    queue     {"number", "detector", "blind"}
+    queue     {"number", "detector", "blind", "random" (a tenth of it is drawn at random: no rank before a decision)}
     order     the queue's training images; `start` is the place of the first of `items`
     items     [{"id", "given", "suggested" or None, "score", "place", "picture", "at", "control", "bars" [[class, p]],
               "near" [[place in tiles, label, image]], "mix" [[class, count]], "harmed" [[place in harms, label, image,
@@ -26,14 +26,15 @@ written, each with the queue it was made in. client: the tab's name; a uid begin
 
 import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from attribution import Workspace
-from attribution.audit import detectors, evidence, faults, review_queue
+from attribution.audit import detectors, error_estimate, evidence, faults, review_queue
 from attribution.audit.decision_log import Queue
 from attribution.audit.decisions import CurrentDecision
+from attribution.export import error_sentences
 from attribution.inputs.names import visible_all
 from attribution.metrics import label_detection
 from pages.ui import format as write
@@ -106,7 +107,8 @@ def review_data(
         "of": ws.fingerprint,
         "mode": mode,
         "per": per,
-        "queue": {"number": queue.number, "detector": queue.spec["detector"], "blind": bool(queue.spec.get("blind"))},
+        "queue": {"number": queue.number, "detector": queue.spec["detector"]}
+        | {name: bool(queue.spec.get(name)) for name in ("blind", "random")},
         "order": order.tolist(),
         "start": start,
         "at": at,
@@ -141,15 +143,17 @@ def post_data(
     changed: set[int],
     answer: dict,
     tabs: list[str] | None = None,
+    queues: Sequence[Queue] = (),
 ) -> dict:
     """What the post answers. queue: the one on view, or None; changed: its images that were decided about since the
-    browser last knew; answer: of `decision_cache.write_outbox`; tabs: those that decided under this name just now."""
+    browser last knew; answer: of `decision_cache.write_outbox`; tabs: those that decided under this name just now;
+    queues: those that anything was decided in."""
     data = {"of": ws.fingerprint, "queue": None, "acked": answer["acked"], "error": answer["error"], "upto": newest}
     if queue is None:
         return data
     return data | {
         "queue": queue.number,
-        "said": {"lines": precision_lines(queue, decided)},
+        "said": {"lines": precision_lines(queue, decided) + error_lines(ws, queue, queues, decided)},
         "changed": {image: decision_data(decided.get(image), newest) for image in sorted(changed)},
         "tabs": tabs or [],
     }
@@ -161,11 +165,26 @@ def precision_lines(queue: Queue, decided: dict) -> list[str]:
     lines = []
     for name, text in (("suspects", "suspects"), ("controls", "random controls")):
         part = precision[name]
-        if part["judged"]:
+        if part["judged"] and not (name == "controls" and queue.spec.get("random")):  # these are in `error_lines`
             low, high = part["ci"]
             share = f"{write.percent(part['share'], 0)} (95 % interval {100 * low:.0f} to {100 * high:.0f} %)"
             lines.append(f"{part['wrong']} of {part['judged']} {text} mislabeled: {share}")
     return lines
+
+
+def error_lines(ws: Workspace, queue: Queue, queues: Sequence[Queue], decided: dict) -> list[str]:
+    """How many labels are wrong, what the next suspects hold, and how good the suggestions are, in words."""
+    if queue.spec.get("of") == faults.STORED.name or not decided:
+        guess = error_estimate.stored_guess(ws)
+        return [error_sentences.guess_sentence(guess, ws.n_train)] if guess is not None and not decided else []
+    labels = np.asarray(ws.train_labels)
+    answer = error_estimate.estimate(labels, len(ws.classes), queues, decided, queue.number)
+    lines = [
+        error_sentences.total_sentence(answer, ws.n_train) if answer["total"] or queue.spec.get("random") else "",
+        error_sentences.next_sentence(answer),
+        error_sentences.suggestion_sentence(answer),
+    ]
+    return [line for line in lines if line]
 
 
 def _window(ws: Workspace, n: int, mode: str, per: int, at: int) -> tuple[int, int]:

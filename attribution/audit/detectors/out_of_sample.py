@@ -13,6 +13,7 @@ from attribution.audit.detectors.base import ComputedDetector
 from attribution.errors import UserError
 from attribution.files import read_array
 from attribution.files.libraries import install_command
+from attribution.metrics.error_count import guess_by_class
 from attribution.store.results import ResultStore
 from attribution.workspace.parts import Progress
 from attribution.workspace.workspace import Workspace
@@ -78,7 +79,9 @@ def compute(workspace: Workspace, names: list[str], progress: Progress) -> dict[
             suspicion = 1 - probabilities[np.arange(len(known)), given]
         scores = np.full(len(labels), np.median(suspicion), np.float32)
         scores[known] = suspicion
-        extra = {"unknown": int(len(labels) - len(known))}
+        extra: dict = {"unknown": int(len(labels) - len(known))}
+        if name == CONFIDENT_NAME:
+            extra["guessed_errors"] = round(float(guess_by_class(given, probabilities).sum()), 1)
         computed[name] = ComputedDetector(scores, suggestion, description, extra=extra)
     return computed
 

@@ -9,7 +9,7 @@ PAGE = str(ROOT / "pages" / "labels" / "page.py")
 
 
 def add(log, ws, **asked) -> int:
-    spec = review_queue.queue_spec(ws, **asked)
+    spec = review_queue.queue_spec(ws, **({"random": False} | asked))
     found = review_queue.build_items(ws, spec)
     return log.add_queue(
         spec, found.images.tolist(), found.controls.tolist(), found.scores.tolist(), found.suggestions.tolist(), "me"
