@@ -210,9 +210,6 @@ def _mix_in_controls(images: np.ndarray, labels: np.ndarray, spec: dict) -> tupl
     return mixed, controls
 
 
-def _shows_harm(workspace: Workspace) -> bool:
-    """Whether the evidence shows validation images."""
-    return evidence.default_harm_detector(workspace) is not None
 def _mix_in_random(order: np.ndarray, spec: dict) -> tuple[np.ndarray, np.ndarray]:
     """The first of the order, with a tenth drawn from the whole set, one somewhere in each ten places, and which of
     them are these. A suspect that is drawn stands at its random place alone."""
@@ -228,3 +225,6 @@ def _mix_in_random(order: np.ndarray, spec: dict) -> tuple[np.ndarray, np.ndarra
     return mixed, controls
 
 
+def _shows_harm(workspace: Workspace) -> bool:
+    """Whether the evidence shows validation images."""
+    return evidence.default_harm_detector(workspace) is not None

@@ -18,6 +18,10 @@ STEPS = REVIEW, EXPORT, _ = state.REVIEW_STEP, state.EXPORT_STEP, state.BENEFIT
 MODES = ONE_IMAGE, WALL = "one image", "wall"
 WALLS = (50, 100, 200)  # images
 POLL = 3  # seconds between two looks for what others decide
+RANDOM_NOTE = (
+    "A tenth of it is drawn at random from all training images, marked once decided: they say how many labels are "
+    "wrong in all. Decide the images in the order shown. "
+)
 BUILD = ["detectors", "build"]
 session = st.session_state
 
@@ -248,11 +252,11 @@ def _read_outbox(ws: Workspace, queue: Queue | None, who: str) -> None:
                 seen = int(outbox["seen"])
             decided, newest = decision_cache.current(ws, log)
             changed = {entry.item for entry in log.entries(after=seen)} & set(queue.items) if queue else set()
+            queues = decision_cache.decided_queues(ws, log, decided) if queue else []
         tabs = decision_cache.recent_tabs(ws, who)
         review_component.post(review_component.post_data(ws, queue, decided, newest, changed, answer, tabs, queues))
         if queue is None and answer["error"]:
             st.error(write.sentence(answer["error"]))
-            queues = decision_cache.decided_queues(ws, log, decided) if queue else []
         if queue is None and len(written) > before:
             st.rerun()
 
