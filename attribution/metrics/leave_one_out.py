@@ -22,5 +22,7 @@ def leave_one_out_correlation(falls: np.ndarray, scores: np.ndarray, among: np.n
     """
     if among is None:
         return spearman_correlation(falls, scores)
-    rows = zip(falls, scores, among, strict=True)
-    return np.array([spearman_correlation(fall[chosen], row[chosen]) for fall, row, chosen in rows], np.float64)
+    correlations = np.full(len(falls), np.nan)
+    for at in np.flatnonzero(among.sum(1) > 1):
+        correlations[at] = spearman_correlation(falls[at, among[at]], scores[at, among[at]])
+    return correlations
