@@ -32,7 +32,9 @@ from attribution.data import cifar10, csv_table, fashion_mnist, hf_disk, image_f
 from attribution.errors import UserError
 from attribution.evaluation import ground_truth
 from attribution.importing.formats import DataSetSizes, Declaration, detect_format, get_format, paper_results
+from attribution.importing.formats.issues import load_issues
 from attribution.importing.formats.predictions import ImageNames, load_predictions
+from attribution.importing.formats.true_labels import load_true_labels
 
 BLOCKS = 384  # of four megabytes
 SIZES = DataSetSizes(np.arange(50_000) % 10, np.arange(10_000) % 10)
@@ -292,6 +294,14 @@ def said(path: Path) -> None:
     load_predictions([path], "probabilities", ImageNames("validation", np.arange(3), None), ["a", "b"])
 
 
+def doubted(path: Path) -> None:
+    load_issues(path, ImageNames("training", np.arange(3), None), np.arange(3) % 2, ["a", "b"])
+
+
+def known(path: Path) -> None:
+    load_true_labels(path, ImageNames("training", np.arange(3), None), ["a", "b"])
+
+
 tensor, own, store = bring("tensor"), bring("parquet"), bring("datamodels-store")
 #: name, of the file as well -> what makes it, what reads it
 FILES: dict[str, tuple[Callable[[Path], None], Callable[[Path], object]]] = {
@@ -322,6 +332,8 @@ FILES: dict[str, tuple[Callable[[Path], None], Callable[[Path], object]]] = {
         for make in NO_FILES
         for end in ("csv", "tsv", "parquet", "npz", "npy")
     },
+    **{f"issues_{make.__name__}.{end}": (make, doubted) for make in NO_FILES for end in ("csv", "json", "parquet")},
+    **{f"truth_{make.__name__}.{end}": (make, known) for make in NO_FILES for end in ("csv", "npz", "npy")},
     **{f"table_{make.__name__}": (within("a.csv", make), csv_table.load) for make in NO_FILES},
     **{f"arrays_{make.__name__}.npz": (make, npz.load) for make in NO_FILES if make is not folder},
     **{f"arrays_{make.__name__}": (within("x_train.npy", make), npz.load) for make in NO_FILES},
@@ -343,6 +355,16 @@ FILES: dict[str, tuple[Callable[[Path], None], Callable[[Path], object]]] = {
     "table_sparse.csv": (sparse(2**40, b"path,label\n"), csv_table.load),
     "table_lines.csv": (lambda path: path.write_bytes(b"path,label\n" + b"\n" * 2**27), csv_table.load),
     "table_header.csv": (lambda path: path.write_bytes(b"," * 2**23), csv_table.load),
+    "issues_sparse.csv": (sparse(2**40, b"image,label_quality\n"), doubted),
+    "issues_lines.csv": (lambda path: path.write_bytes(b"image,label_quality\n" + b"\n" * 2**22), doubted),
+    "issues_header.csv": (lambda path: path.write_bytes(b"," * 2**22), doubted),
+    "issues_rows.parquet": (many_rows(("image", "label_quality")), doubted),
+    "issues_sparse.json": (sparse(2**40, b"["), doubted),
+    "issues_lists.json": (lambda path: path.write_bytes(b"[" * 2**22), doubted),
+    "issues_objects.json": (lambda path: path.write_bytes(b"[" + b'{"":0},' * 2**19 + b"{}]"), doubted),
+    "truth_sparse.npy": (sparse(200, npy_header("(1000000000000,)")), known),
+    "truth_crowded.npz": (crowded, known),
+    "truth_long.npz": (long_npz, known),
     "predictions_sparse.csv": (sparse(2**40, b"image,a,b\n"), said),
     "predictions_lines.csv": (lambda path: path.write_bytes(b"image,a,b\n" + b"\n" * 2**27), said),
     "predictions_header.csv": (lambda path: path.write_bytes(b"," * 2**23), said),

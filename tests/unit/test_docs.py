@@ -56,6 +56,9 @@ MADE = {
     "val.npy",
     "scores.npy",
     "trak.parquet",
+    "detectors/my-net",
+    "fiftyone_tags.json",
+    "samples.json",
 }
 
 

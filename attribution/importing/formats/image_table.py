@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +18,13 @@ import numpy as np
 from attribution.data.foreign import check_unpacked, open_file, open_parquet
 from attribution.errors import UserError
 from attribution.importing.formats.arrays import names_text
-from attribution.importing.formats.predictions import DELIMITERS, IMAGE_COLUMNS, ImageNames, match_images
+from attribution.importing.formats.predictions import DELIMITERS, IMAGE_COLUMNS, MAX_LINE, ImageNames, match_images
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".json")
 #: what pandas calls the index of a table that it writes
 INDEX_COLUMNS = ("", "Unnamed: 0", "__index_level_0__")
-MAX_BYTES = 256 << 20
+#: bytes that a file as text may have: at most, and for each image, beside the names of its columns
+MAX_BYTES, ROW_BYTES = 256 << 20, 1 << 16
 #: times the size of the file that reading it may take in memory: texts and objects of Python
 MEMORY = 30
 
@@ -79,15 +81,15 @@ class ImageTable:
 def load_table(path: Path, images: ImageNames, wanted: Collection[str]) -> ImageTable:
     """The columns `wanted` of the table at `path`, as far as it has them, and which image each row is about.
 
-    Raises UserError for a file that cannot be read as a table, has no rows, names images that there are not or one
-    twice, or names none and has not a row for each.
+    Raises UserError for a file that cannot be read as a table, has no rows or more than there are images, names images
+    that there are not or one twice, or names none and has not a row for each.
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise UserError(f"{path} is no table; bring one as {', '.join(SUFFIXES)}")
     read = {".parquet": _read_parquet, ".json": _read_json}.get(suffix, _read_csv)
     try:
-        columns = read(path, {*wanted, *IMAGE_COLUMNS, *INDEX_COLUMNS})
+        columns = read(path, {*wanted, *IMAGE_COLUMNS, *INDEX_COLUMNS}, images)
     except UserError:
         raise
     except Exception as error:  # csv, json and pyarrow meet a broken file with errors of many types
@@ -111,21 +113,33 @@ def _text(cell) -> str:
     return "" if cell is None or cell != cell else str(cell).strip()  # NaN is not itself
 
 
-def _read_parquet(path: Path, wanted: set[str]) -> dict[str, list]:
+def _check_rows(path: Path, rows: int, images: ImageNames) -> None:
+    if rows > images.n:
+        raise UserError(
+            f"{path} has more rows than there are {images.what} images, which are {images.n:,}; bring one row for each"
+        )
+
+
+def _max_bytes(images: ImageNames) -> int:
+    return min(MAX_BYTES, images.n * ROW_BYTES + MAX_LINE)
+
+
+def _read_parquet(path: Path, wanted: set[str], images: ImageNames) -> dict[str, list]:
     with open_parquet(path) as file:
+        _check_rows(path, file.metadata.num_rows, images)  # before anything is unpacked
         check_unpacked(file, path)
         names = [name for name in file.schema_arrow.names if name in wanted]
         table = file.read(columns=names, use_threads=False)
     return {name: table.column(name).to_pylist() for name in table.column_names}
 
 
-def _read_csv(path: Path, wanted: set[str]) -> dict[str, list]:
-    with open_file(path, MAX_BYTES) as stream, io.TextIOWrapper(stream, "utf-8-sig", newline="") as text:
+def _read_csv(path: Path, wanted: set[str], images: ImageNames) -> dict[str, list]:
+    with open_file(path, _max_bytes(images)) as stream, io.TextIOWrapper(stream, "utf-8-sig", newline="") as text:
         head = text.readline(1 << 16)
         text.seek(0)
         rows = csv.reader(text, delimiter=max(DELIMITERS, key=head.count), strict=True)
         names = next(rows, [])
-        if doubled := sorted({name for name in names if name in wanted and names.count(name) > 1}):
+        if doubled := sorted(name for name, count in Counter(names).items() if name in wanted and count > 1):
             raise UserError(f"{path} has the column {doubled[0]!r} twice; name each once")
         places = {name: place for place, name in enumerate(names) if name in wanted}
         columns: dict[str, list] = {name: [] for name in places}
@@ -136,15 +150,17 @@ def _read_csv(path: Path, wanted: set[str]) -> dict[str, list]:
                 raise UserError(f"{path} has {len(row)} cells in row {line} and {len(names)} columns; write it again")
             for name, place in places.items():
                 columns[name].append(row[place])
+                _check_rows(path, len(columns[name]), images)
     return columns
 
 
-def _read_json(path: Path, wanted: set[str]) -> dict[str, list]:
+def _read_json(path: Path, wanted: set[str], images: ImageNames) -> dict[str, list]:
     """Samples as FiftyOne writes them, {"samples": [...]}, or a list of objects: what is in an object's object is the
     column "outer.inner"."""
-    with open_file(path, MAX_BYTES) as stream:
+    with open_file(path, _max_bytes(images)) as stream:
         content = json.load(stream)
     samples = content.get("samples") if isinstance(content, dict) else content
+    _check_rows(path, len(samples) if isinstance(samples, list) else 0, images)
     if not isinstance(samples, list) or not all(isinstance(sample, dict) for sample in samples):
         raise UserError(f"{path} holds no list of samples; export it as FiftyOne's samples.json, or as .csv")
     rows = [_flat(sample) for sample in samples]

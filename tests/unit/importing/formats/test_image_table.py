@@ -92,6 +92,8 @@ def test_files_that_cannot_be(tmp_path):
         ("image,score,score\n0,1,1\n", "the column 'score' twice"),
         ("image,score\n0\n", "has 1 cells in row 2 and 2 columns"),
         ("image,score\n0,1\n0,2\n", "has training image 0 twice"),
+        ("image,score\n" + "0,1\n" * 5, "has more rows than there are training images, which are 4"),
+        ("image,score\n" + "0,1\n" * 5, "has more rows than there are training images, which are 4"),
         ("image,score\n4,1\n", "the number 4 in its column image, which is none of the 4 training images; number them"),
         ("image,score\nx.png,1\n", "the images here have no file names"),
     ):
