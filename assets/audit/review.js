@@ -41,6 +41,7 @@ class Review {
     this.asks = 0;
     this.held = false; // while a button is pressed or a character composed, nothing is drawn: it would be lost
     this.lines = []; // how good the detector has been so far
+    this.rows = []; // how many errors there are: sentences, each in a row of its own
     this.tabs = []; // other tabs that have just decided under the same name
     this.hint = ""; // what the last key did, where it decided nothing
     this.question = null; // {text, yes, run}: nothing else is done until it is answered
@@ -117,6 +118,7 @@ class Review {
     this.tabs = answer.tabs || [];
     if (answer.queue === this.data.queue.number) {
       this.lines = answer.said.lines || [];
+      this.rows = answer.said.rows || [];
       this.decisions.learn(answer.changed, answer.upto);
     }
     const roundTrip = this.decisions.acknowledge(answer.acked);
@@ -516,6 +518,7 @@ class Review {
     const { order } = this.data;
     bar.append(...progressParts(order.filter((image) => this.decision(image)).length, order.length));
     for (const text of this.lines) bar.append(make("span", "said", text));
+    for (const text of this.rows) bar.append(make("span", "said whole", text));
     const conflicts = order.filter((image) => this.decision(image)?.conflict?.length).length;
     if (conflicts) bar.append(actionButton("conflict", "", `${conflicts} conflict${conflicts > 1 ? "s" : ""}: show`, "", "loud"));
     if (this.hint) bar.append(make("b", "hint", this.hint));

@@ -3,6 +3,7 @@
 from attribution.export.numbers import count, duration, percent
 
 STOP = 1  # errors among the next images, below which going on is hardly worth it
+FASTEST = 0.1  # seconds a decision: nobody looks at an image for less
 
 
 def total_sentence(answer: dict, n: int) -> str:
@@ -12,20 +13,18 @@ def total_sentence(answer: dict, n: int) -> str:
     >>> total_sentence(answer, 100).partition(": ")[0]
     'About 43 of 100 labels are wrong (95 % interval 31 to 62)'
     >>> total_sentence(answer, 100).partition(": ")[2]
-    '20 are found, the others estimated from 10 random images.'
+    '20 found, the rest estimated from 10 random images.'
     """
     total, drawn = answer["total"], sum(answer["drawn"].values())
     if total is None:
-        return "How many labels are wrong is not known: no random image has been decided yet."
+        return "How many labels are wrong is not known yet: no random image has been decided."
     low, high = int(total["ci"][0]), -int(-total["ci"][1] // 1)
     sentence = (
         f"About {count(round(total['errors']))} of {count(n)} labels are wrong (95 % interval {count(low)} to "
-        f"{count(high)}): {count(answer['found'])} are found"
+        f"{count(high)}): {count(answer['found'])} found"
     )
     images = "1 random image" if drawn == 1 else f"{count(drawn)} random images"
-    return (
-        f"{sentence}, the others estimated from {images}." if drawn else f"{sentence}, and every label was looked at."
-    )
+    return f"{sentence}, the rest estimated from {images}." if drawn else f"{sentence}, and every label was looked at."
 
 
 def next_sentence(answer: dict) -> str:
@@ -44,7 +43,7 @@ def next_sentence(answer: dict) -> str:
     sentence = (
         f"The next {ahead['ahead']} suspects hold about {number} error{'s' if number > 1 else ''} ({low} to {high})"
     )
-    if not ahead["seconds"]:
+    if (ahead["seconds"] or 0) < FASTEST:
         return f"{sentence}."
     each = duration(ahead["ahead"] * ahead["seconds"] / ahead["errors"])
     return f"{sentence}; at your {duration(ahead['seconds'])} an image that is {each} an error."
@@ -57,7 +56,7 @@ def suggestion_sentence(answer: dict) -> str:
         return ""
     low, high = suggested["ci"]
     return (
-        f"{count(suggested['count'])} of {count(suggested['n'])} new labels are the suggested one: "
+        f"Suggestions were right for {count(suggested['count'])} of {count(suggested['n'])} relabelled images: "
         f"{percent(suggested['share'], 0)} (95 % interval {100 * low:.0f} to {100 * high:.0f} %)."
     )
 

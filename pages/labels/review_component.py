@@ -153,7 +153,7 @@ def post_data(
         return data
     return data | {
         "queue": queue.number,
-        "said": {"lines": precision_lines(queue, decided) + error_lines(ws, queue, queues, decided)},
+        "said": {"lines": precision_lines(queue, decided), "rows": error_rows(ws, queue, queues, decided)},
         "changed": {image: decision_data(decided.get(image), newest) for image in sorted(changed)},
         "tabs": tabs or [],
     }
@@ -165,14 +165,14 @@ def precision_lines(queue: Queue, decided: dict) -> list[str]:
     lines = []
     for name, text in (("suspects", "suspects"), ("controls", "random controls")):
         part = precision[name]
-        if part["judged"] and not (name == "controls" and queue.spec.get("random")):  # these are in `error_lines`
+        if part["judged"] and not (name == "controls" and queue.spec.get("random")):  # these are in `error_rows`
             low, high = part["ci"]
             share = f"{write.percent(part['share'], 0)} (95 % interval {100 * low:.0f} to {100 * high:.0f} %)"
             lines.append(f"{part['wrong']} of {part['judged']} {text} mislabeled: {share}")
     return lines
 
 
-def error_lines(ws: Workspace, queue: Queue, queues: Sequence[Queue], decided: dict) -> list[str]:
+def error_rows(ws: Workspace, queue: Queue, queues: Sequence[Queue], decided: dict) -> list[str]:
     """How many labels are wrong, what the next suspects hold, and how good the suggestions are, in words."""
     if queue.spec.get("of") == faults.STORED.name or not decided:
         guess = error_estimate.stored_guess(ws)

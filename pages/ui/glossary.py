@@ -42,6 +42,8 @@ ROOMS = {
         "held-out predictions (out-of-sample probabilities)",
         "review queue",
         "random control (of a queue)",
+        "random image (of a queue)",
+        "first guess",
         "decision",
         "conflict",
         "gain",

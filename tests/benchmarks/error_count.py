@@ -1,6 +1,6 @@
 """How often the intervals of the number of label errors hold the truth, over 100 draws of planted errors.
 
-    .venv/bin/python tests/benchmarks/error_count.py [--draws 100] [--workspace DIR]
+    .venv/bin/python tests/benchmarks/error_count.py [--draws 100] [--workspace DIR] [--queue 500]
 
 Two data sets: a model of scores (5,000 images, 10 classes, of which some are alike; suspicion is high for most errors
 and some right labels), and held-out predictions of a workspace (the demo's part `out_of_subset`). Its labels count as
@@ -47,16 +47,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--draws", type=int, default=100)
     parser.add_argument("--workspace", type=Path, default=DEMO)
+    parser.add_argument("--queue", type=int, default=QUEUE_SIZE, help="images of the queue")
     options = parser.parse_args()
     predictions = out_of_sample_predictions(Workspace.open(options.workspace))
     labels = np.asarray(Workspace.open(options.workspace).train_labels)
     known = np.isfinite(predictions.probabilities).all(1)
     rows = []
     for share in SHARES:
-        rows.append({"set": "model of scores", "share": share} | measure(score_model, share, options.draws))
+        rows.append(
+            {"set": "model of scores", "share": share} | measure(score_model, share, options.draws, options.queue)
+        )
         held_out = lambda rng: (labels[known], predictions.probabilities[known])  # noqa: E731
-        rows.append({"set": "held-out predictions", "share": share} | measure(held_out, share, options.draws))
-    print(json.dumps({"draws": options.draws, "queue": QUEUE_SIZE, "rows": rows}, indent=1))
+        rows.append(
+            {"set": "held-out predictions", "share": share} | measure(held_out, share, options.draws, options.queue)
+        )
+    print(json.dumps({"draws": options.draws, "queue": options.queue, "rows": rows}, indent=1))
 
 
 def score_model(rng: np.random.Generator, n: int = N) -> tuple[np.ndarray, np.ndarray]:
@@ -95,7 +100,7 @@ def decide(queue: Queue, truth: np.ndarray, given: np.ndarray, stop: float) -> d
     return current
 
 
-def make_queue(scores: np.ndarray, suggestions: np.ndarray, seed: int, size: int = QUEUE_SIZE) -> Queue:
+def make_queue(scores: np.ndarray, suggestions: np.ndarray, seed: int, size: int) -> Queue:
     """A queue as the page makes it, a tenth of it at random."""
     spec = {"size": size, "seed": seed, "random": True, "detector": "doubt"}
     items, drawn = review_queue._mix_in_random(suspicion_order(scores), spec)
@@ -104,7 +109,7 @@ def make_queue(scores: np.ndarray, suggestions: np.ndarray, seed: int, size: int
     )
 
 
-def measure(draw_set, share: float, draws: int, n_guesses: int = GUESSES) -> dict:
+def measure(draw_set, share: float, draws: int, size: int = QUEUE_SIZE, n_guesses: int = GUESSES) -> dict:
     """Coverage of every interval, at each stop."""
     found = {stop: {"total": [], "classes": [], "next": []} for stop in STOPS}
     guesses = []
@@ -114,7 +119,7 @@ def measure(draw_set, share: float, draws: int, n_guesses: int = GUESSES) -> dic
         given = plant(truth, probabilities, share, rng)
         wrong = truth != given
         scores = (1 - probabilities[np.arange(len(given)), given]).astype(np.float32)
-        queue = make_queue(scores, probabilities.argmax(1), draw)
+        queue = make_queue(scores, probabilities.argmax(1), draw, size)
         order = suspicion_order(scores)
         for stop in STOPS:
             current = decide(queue, truth, given, stop)
@@ -129,7 +134,7 @@ def measure(draw_set, share: float, draws: int, n_guesses: int = GUESSES) -> dic
             before = guess_errors(truth, probabilities)["errors"]
             guesses.append((guess_errors(given, probabilities), wrong.sum(), before))
     stops = [
-        {"decided": round(stop * QUEUE_SIZE)} | {name: _coverage(rows) for name, rows in found[stop].items()}
+        {"decided": round(stop * size)} | {name: _coverage(rows) for name, rows in found[stop].items()}
         for stop in STOPS
     ]
     return {"planted": round(share * len(given)), "stops": stops, "guess": _guess_row(guesses) if guesses else None}

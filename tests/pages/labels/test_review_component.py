@@ -3,7 +3,9 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
+from attribution.audit import error_estimate
 from pages.labels import decision_cache, review_component
 from tests.pages.labels.entries import add, entry
 
@@ -102,3 +104,49 @@ def test_where_the_models_predictions_come_from():
     title = review_component.opinion_title
     assert title("1,000 models that did not see the image") == "Held-out predictions (1,000 models)"
     assert title("a file, out of sample") == "Predictions of a file, out of sample"
+
+
+def test_the_post_says_how_many_errors_there_are_as_decisions_come_in(ws, log, monkeypatch):
+    """Of 60 images: 5 in 50 are drawn at random, and the planted error is the first suspect."""
+    queue = log.queue(add(log, ws, random=True))
+    cache = decision_cache.DecisionCache()
+
+    def rows():
+        current, newest = cache.read(log)
+        data = review_component.post_data(
+            ws, queue, current, newest, set(), {"acked": [], "error": None}, queues=cache.queues_of(log, current)
+        )
+        assert "control" not in " ".join(data["said"]["lines"])
+        return data["said"]["rows"]
+
+    assert rows() == []
+    monkeypatch.setattr(error_estimate, "stored_guess", lambda ws: 4.2)
+    assert rows() == ["A first guess by a model: about 4 of 60 labels are wrong. It can be far off."]
+    log.append([entry(3, "relabel", label=0)], "me", "browser", 1)
+    first_drawn = queue.controls.index(True)
+    if queue.items.index(3) < first_drawn:
+        assert rows()[0] == "How many labels are wrong is not known yet: no random image has been decided."
+    log.append([entry(item) for item in queue.items if item != 3], "me", "browser", 1)
+    total, following, suggested = rows()
+    assert total.startswith("About 1 of 60 labels are wrong (95 % interval 1 to ") and "1 found" in total
+    assert following.startswith("The next 100 suspects hold") and following.count(".") == 1
+    assert suggested == "Suggestions were right for 1 of 1 relabelled images: 100 % (95 % interval 21 to 100 %)."
+    plain = log.queue(add(log, ws))
+    data = review_component.post_data(ws, plain, {}, 0, set(), {"acked": [], "error": None})
+    assert data["said"]["rows"] == ["A first guess by a model: about 4 of 60 labels are wrong. It can be far off."]
+
+
+def test_a_queue_is_read_once(ws, log, queue, monkeypatch):
+    cache = decision_cache.DecisionCache()
+    log.append([entry(queue.items[0])], "me", "browser", 1)
+    current, _ = cache.read(log)
+    assert [one.number for one in cache.queues_of(log, current)] == [1]
+    monkeypatch.setattr(type(log), "queue", lambda self, number: pytest.fail("it was read again"))
+    assert [one.number for one in cache.queues_of(log, current)] == [1]
+    assert cache.queues_of(log, {}) == []
+
+
+def test_what_tells_random_images_apart_waits_for_the_decision(ws, log):
+    data = drawn(ws, log, log.queue(add(log, ws, random=True)))
+    assert data["queue"]["random"] and sum(item["control"] for item in data["items"]) == 5
+    assert not drawn(ws, log, log.queue(add(log, ws)))["queue"]["random"]

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from attribution import Workspace
+from attribution.audit import review_queue
+from attribution.audit.decision_log import DecisionLog
 from tests.unit.audit.test_gain import STANDING, decided
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -106,3 +108,29 @@ def test_a_mistake_is_one_sentence(run, audit, standing, more, said):
     audit(standing)
     code, out, err = run("worth", *more)
     assert (code, out) == (2, "") and len(err.splitlines()) == 1 and said in err
+
+
+def test_how_many_errors_there_are(answer, run, home, monkeypatch):
+    before = answer("evaluate", "errors")
+    assert before["total"] is None and before["decided"] == 0 and before["n_train"] == 60
+    assert before["guess"]["images"] == 60 and len(before["guess"]["classes"]) == 3 and before["guess_needs"] == ""
+    assert "A first guess by a model: about" in run("evaluate", "errors").out
+    answer("detectors", "build", "knn-moco")
+    ws = Workspace.open(home.path)
+    with DecisionLog.of(ws) as log:
+        number = review_queue.add_queue(ws, log, review_queue.queue_spec(ws, "knn-moco", size=60), "Ann")
+        queue = log.queue(number)
+        entries = [
+            {"uid": str(item), "item": item, "action": "remove" if item == 3 else "keep", "seen": 0}
+            for item in queue.items
+        ]
+        log.append(entries, "Ann", "tab", number)
+    after = answer("evaluate", "errors")
+    assert after["total"] == {"errors": 1, "ci": [1, 1]} and (after["decided"], after["found"]) == (60, 1)
+    assert [row["found"] for row in after["classes"]] == [0, 0, 1] and after["suggestions"]["n"] == 0
+    out = run("evaluate", "errors").out
+    assert "About 1 of 60 labels are wrong (95 % interval 1 to 1)" in out and "Box <b>" in out
+    monkeypatch.setattr("attribution.audit.error_estimate.find_spec", lambda name: None)
+    assert "needs cleanlab" in answer("evaluate", "errors")["guess_needs"]
+    out = run("evaluate", "errors").out
+    assert "a first guess needs cleanlab" in out and "About 1 of 60" in out
