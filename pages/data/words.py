@@ -203,10 +203,10 @@ def alignment_warnings(ws: Workspace) -> list[str]:
 
 
 def user_parts(ws: Workspace) -> list[str]:
-    """The rankings, feature sets and detectors that a user brought, as parts."""
+    """The rankings, feature sets, detectors and true labels that a user brought, as parts."""
     return [
         part
-        for kind in ("rankings/", "features/", "detectors/")
+        for kind in ("rankings/", "features/", "detectors/", "truth")
         for part, provenance in _parts_of(ws, kind)
         if provenance.get("file") or "home" in provenance
     ]
