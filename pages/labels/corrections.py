@@ -123,8 +123,8 @@ def _files(ws: Workspace) -> None:
     st.caption(
         write.plain(
             f"corrections.csv: one row per image; {own_form(ws)}; log.csv: every decision, undo and "
-            f"redo; label_issues.csv: every image, as cleanlab has it{tags}. Images that are unsure or in conflict keep "
-            "their label."
+            f"redo; label_issues.csv: every image, as cleanlab has it{tags}. Images that are unsure or in conflict "
+            "keep their label."
         )
     )
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
