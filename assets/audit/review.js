@@ -41,7 +41,7 @@ class Review {
     this.asks = 0;
     this.held = false; // while a button is pressed or a character composed, nothing is drawn: it would be lost
     this.lines = []; // how good the detector has been so far
-    this.rows = []; // how many errors there are: sentences, each in a row of its own
+    this.rows = []; // how many errors there are, in sentences
     this.tabs = []; // other tabs that have just decided under the same name
     this.hint = ""; // what the last key did, where it decided nothing
     this.question = null; // {text, yes, run}: nothing else is done until it is answered
@@ -489,6 +489,8 @@ class Review {
     else parts.push(this.data.mode === "wall" ? this.drawWall() : this.image());
     parts.push(this.buttons());
     if (this.data.mode !== "wall") parts.push(this.film());
+    // At the end, so that nothing that is pointed at moves as they come and change.
+    parts.push(...this.rows.map((text) => make("div", "errors", text)));
     if (this.helping) parts.push(helpSheet(this.data.mode));
     if (this.question) parts.push(questionBox(this.question));
     this.root.replaceChildren(...parts);
@@ -518,7 +520,6 @@ class Review {
     const { order } = this.data;
     bar.append(...progressParts(order.filter((image) => this.decision(image)).length, order.length));
     for (const text of this.lines) bar.append(make("span", "said", text));
-    for (const text of this.rows) bar.append(make("span", "said whole", text));
     const conflicts = order.filter((image) => this.decision(image)?.conflict?.length).length;
     if (conflicts) bar.append(actionButton("conflict", "", `${conflicts} conflict${conflicts > 1 ? "s" : ""}: show`, "", "loud"));
     if (this.hint) bar.append(make("b", "hint", this.hint));

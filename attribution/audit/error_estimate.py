@@ -149,9 +149,10 @@ def split_looked_at(
             scores, last = np.asarray(queue.scores), places[-1]
             tied_before = (scores == scores[last]) & (ties[items] < ties[items[last]])
             certain[items[is_drawn & ((scores > scores[last]) | tied_before)]] = True
-    for image, decision in current.items():  # imported, or of a queue of conflicts
-        if decision.queue is None or not everywhere[image]:
-            certain[image] |= verdicts is None or verdicts[image] != UNKNOWN
+    images = np.fromiter(current, np.int64, len(current))
+    imported = np.fromiter((decision.queue is None for decision in current.values()), bool, len(current))
+    images = images[imported | ~everywhere[images]]  # also those of a queue of conflicts
+    certain[images if verdicts is None else images[verdicts[images] != UNKNOWN]] = True
     return certain, drawn & ~certain
 
 
@@ -213,8 +214,9 @@ def _suggestions(labels: np.ndarray, queues: Iterable[Queue], current: Mapping[i
         queue = by_queue.get(decision.queue)
         if queue is None or queue.suggestions is None or _of_faults(queue):
             continue
-        known = suggested.setdefault(queue.number, dict(zip(queue.items, queue.suggestions)))
-        if decision.item in known:
+        if queue.number not in suggested:
+            suggested[queue.number] = dict(zip(queue.items, queue.suggestions))
+        if decision.item in suggested[queue.number]:
             n += 1
-            right += known[decision.item] == decision.label
+            right += suggested[queue.number][decision.item] == decision.label
     return share_with_interval(right, n)

@@ -128,17 +128,18 @@ def test_a_whole_audit_by_keyboard_and_what_is_taken_home(page, shapes, ws, erro
     opened(page, shapes)
     number = page.get_by_role("button", name="New queue")
     number.click()
-    page.get_by_label("Maximum number of images").fill("6")
+    page.get_by_label("Maximum number of images").fill("7")
     page.get_by_label("Maximum number of images").press("Enter")
-    page.get_by_text("Random controls", exact=True).click()
+    expect(page.get_by_role("switch", name="Random images")).to_be_checked()
     page.get_by_role("button", name="Create queue").click()
-    expect(page.get_by_role("combobox", name="Queue")).to_have_value("2 · knn-moco · 7 images · controls")
+    expect(page.get_by_role("combobox", name="Queue")).to_have_value("2 · knn-moco · 7 images")
     expect(deck(page).get_by_text("0 of 7 decided")).to_be_visible()
     items, controls = queue(ws, 2).items, queue(ws, 2).controls
     assert sum(controls) == 1
     bar = items.index(3)  # the planted error: a Bar that is called a Dot
 
     expect(deck(page).get_by_label(f"training image {items[0]},")).to_be_visible()
+    expect(deck(page).get_by_text("suspicion rank")).to_have_count(0)  # it would tell which one was drawn at random
     for at in range(7):
         page.keyboard.press("0" if at == bar else "Enter")
     expect(deck(page).get_by_text("End of this queue.")).to_be_visible()
@@ -166,6 +167,8 @@ def test_a_whole_audit_by_keyboard_and_what_is_taken_home(page, shapes, ws, erro
     wrong = sum(not control for item, control in zip(items, controls) if item in changed)
     judged = n - (not controls[5])
     expect(deck(page).locator(".bar")).to_contain_text(f"{wrong} of {judged} suspects mislabeled")
+    expect(deck(page).locator(".errors").first).to_contain_text("of 60 labels are wrong (95 % interval")
+    expect(deck(page).get_by_text("suspicion rank")).to_have_count(1)
 
     page.get_by_role("radio", name="2 Export").click()
     expect(page.get_by_role("option", name="Dot → Bar")).to_be_visible()
@@ -266,6 +269,7 @@ def test_on_a_wall_a_key_with_nothing_marked_decides_nothing_unseen(page, shapes
 def test_blind_hides_the_suggestion_until_it_is_decided(page, shapes, ws, errors):
     opened(page, shapes)
     page.get_by_role("button", name="New queue").click()
+    page.get_by_text("Random images", exact=True).click()  # off: the first suspect comes first
     page.get_by_text("Hide suggestions", exact=True).click()
     page.get_by_role("button", name="Create queue").click()
     expect(page.get_by_role("combobox", name="Queue")).to_have_value("2 · knn-moco · 50 images · blind")
