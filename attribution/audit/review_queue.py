@@ -105,6 +105,14 @@ def default_size(workspace: Workspace) -> int:
     )
 
 
+def add_queue(workspace: Workspace, log: DecisionLog, spec: dict, who: str) -> int:
+    """Keeps the queue of a `queue_spec` in the log, made by `who`; its number. Raises UserError as `build_items`, and
+    where nothing can be written."""
+    items = build_items(workspace, spec)
+    arrays = (items.images, items.controls, items.scores, items.suggestions)
+    return log.add_queue(spec, *(array.tolist() for array in arrays), who)
+
+
 def build_items(workspace: Workspace, spec: dict) -> QueueItems:
     """The items of a `queue_spec`, most suspicious first, with random images or controls at random places among them.
 

@@ -16,6 +16,7 @@ from attribution.cli import (
     WorkspaceOption,
     answered,
     decisions_text,
+    fraction_option,
     mean_ci,
     print_answer,
     say,
@@ -42,7 +43,8 @@ def audit_start(
         ),
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(help="Leave out what would take longer; all there is, if not given.", min=0.1)
+        float | None,
+        fraction_option("--minutes", 0.1, 100_000, "Leave out what would take longer; all there is, if not given."),
     ] = None,
     background: Annotated[
         bool, typer.Option("--background", help="Return at once; every page shows how far it is.")

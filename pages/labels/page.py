@@ -6,7 +6,7 @@ from contextlib import closing
 import streamlit as st
 
 from attribution import Workspace
-from attribution.audit import detectors, faults, review_queue
+from attribution.audit import detectors, faults, gather, review_queue
 from attribution.audit.decision_log import DecisionLog, Queue
 from attribution.inputs.limits import read_whole, shortened
 from pages.labels import corrections, decision_cache, gain, new_queue, review_component
@@ -22,7 +22,7 @@ RANDOM_NOTE = (
     "A tenth of it is drawn at random from all training images, marked once decided: they say how many labels are "
     "wrong in all. Decide the images in the order shown. "
 )
-BUILD = ["detectors", "build"]
+BUILD = ["audit", "start"]
 session = st.session_state
 
 
@@ -292,8 +292,18 @@ def _without_detectors(ws: Workspace) -> None:
         "with their held-out predictions: those of models that were not trained on the image."
     )
     state.show_error()
-    if not measurement.under_way(ws, BUILD):
-        measurement.button(ws, BUILD, "Compute label suspicions")
+    if measurement.under_way(ws, BUILD):
+        return
+    to_come = gather.steps(ws)
+    if to_come:
+        expected = sum(step.seconds for step in to_come)
+        st.caption(
+            write.plain(
+                f"About {write.seconds(expected)} in the background, and the review can begin after about "
+                f"{write.seconds(to_come[0].seconds)}: {'; '.join(step.name for step in to_come)}."
+            )
+        )
+    measurement.button(ws, BUILD, "Compute label suspicions")
 
 
 main()

@@ -80,15 +80,7 @@ def _open() -> None:
 
 def add(ws: Workspace, log: DecisionLog, spec: dict) -> int:
     """Adds the queue of a `review_queue.queue_spec` to the log; its number."""
-    queue = review_queue.build_items(ws, spec)
-    return log.add_queue(
-        spec,
-        queue.images.tolist(),
-        queue.controls.tolist(),
-        queue.scores.tolist(),
-        queue.suggestions.tolist(),
-        state_of.get(state.WHO) or user_name(),
-    )
+    return review_queue.add_queue(ws, log, spec, state_of.get(state.WHO) or user_name())
 
 
 def user_name() -> str:

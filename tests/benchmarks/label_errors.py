@@ -17,7 +17,8 @@ outside the set; they disagree with each other. No annotator is of the set that 
 cleanlab     cleanlab's label quality of five-fold out-of-fold probabilities of the workspace's own network
 cleanlab-ours  the same of the probabilities that "confident" reads
 
-Precision in the first 1, 5 and 10 % and average precision; the interval is over resampled images.
+Precision in the first 1, 5 and 10 %, average precision with an interval over resampled images, and the share of
+suggestions that are right, of the wrong images among the first 10 %.
 """
 
 import argparse
@@ -60,14 +61,14 @@ def main() -> None:
     parser.add_argument("--per-class", type=int, default=1000)
     parser.add_argument("--kinds", default=",".join(KINDS))
     parser.add_argument("--rates", default="0.05,0.1,0.2")
-    parser.add_argument("--without", default="", help="detectors that are not built, with commas")
     parser.add_argument("--draw", type=int, default=0)
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "label-errors")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     if not options.images:
         ws = Workspace.open(DEMO)
-        rows = judge(ws, ws.truth()["planted"].to_numpy(), {})
+        truth = ws.truth()
+        rows = judge(ws, truth["planted"].to_numpy(bool), truth["original"].to_numpy(), {})
         report(rows, options.out, {"set": "demo"})
         return
     everything = []
@@ -100,27 +101,17 @@ def run_set(folder: Path, options, kind: str, rate: float) -> list[dict]:
         command(
             "workspace", "create", workspace, "--dataset", "parquet", "--root", folder / "images", "--name", folder.name
         )
-    seconds = build(workspace, options.without.split(","))
+    seconds = build(workspace)
     ws = Workspace.open(workspace)
-    return judge(ws, np.load(folder / "wrong.npy"), cleanlab_scores(folder, ws), seconds)
+    wrong, true = (np.load(folder / f"{name}.npy") for name in ("wrong", "true"))
+    return judge(ws, wrong, true, cleanlab_scores(folder, ws), seconds)
 
 
-def build(workspace: Path, without: list[str]) -> dict[str, float]:
-    """Builds all there is to build but the detectors `without`; seconds by command, of those that ran."""
-    seconds = {}
-    for words in (
-        ("features", "train", "patches"),
-        ("base", "train"),
-        ("features", "train", "supervised"),
-        ("detectors", "build"),
-    ):
-        start = time.perf_counter()
-        if words[0] == "detectors":
-            requirements = detectors.available(Workspace.open(workspace))
-            words = (*words, ",".join(name for name in requirements if not requirements[name] and name not in without))
-        command(*words, "--workspace", workspace)
-        seconds[" ".join(words)] = round(time.perf_counter() - start, 1)
-    return seconds
+def build(workspace: Path) -> dict[str, float]:
+    """Collects the evidence as a person would, by one command; its seconds."""
+    start = time.perf_counter()
+    command("audit", "start", "--workspace", workspace)
+    return {"audit start": round(time.perf_counter() - start, 1)}
 
 
 def command(*words) -> None:
@@ -143,6 +134,7 @@ def make_set(folder: Path, options, kind: str, rate: float) -> None:
     noisy = train.take(rows)
     noisy = noisy.set_column(noisy.column_names.index("label"), "label", pa.array(given, noisy["label"].type))
     pq.write_table(noisy, folder / "images" / "train.parquet")
+    np.save(folder / "true.npy", labels[rows])
     np.save(folder / "wrong.npy", given != labels[rows])
 
 
@@ -241,8 +233,8 @@ def decoded(table: pa.Table, rows: np.ndarray) -> np.ndarray:
 # -- cleanlab, and the verdict
 
 
-def cleanlab_scores(folder: Path, ws: Workspace) -> dict[str, np.ndarray]:
-    """1 - cleanlab's label quality, by what its probabilities are of."""
+def cleanlab_scores(folder: Path, ws: Workspace) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """1 - cleanlab's label quality, and the likeliest class, by what its probabilities are of."""
     from cleanlab.rank import get_label_quality_scores
 
     labels, kept = np.asarray(ws.train_labels), folder / "folds.npy"
@@ -255,25 +247,27 @@ def cleanlab_scores(folder: Path, ws: Workspace) -> dict[str, np.ndarray]:
         np.save(kept, probabilities)
     ours = out_of_sample_predictions(ws).probabilities
     return {
-        "cleanlab": 1 - get_label_quality_scores(labels, np.load(kept)),
-        "cleanlab-ours": 1 - get_label_quality_scores(labels, ours),
+        name: (1 - get_label_quality_scores(labels, probabilities), probabilities.argmax(1))
+        for name, probabilities in (("cleanlab", np.load(kept)), ("cleanlab-ours", ours))
     }
 
 
-def judge(ws: Workspace, wrong: np.ndarray, others: dict[str, np.ndarray], seconds: dict | None = None) -> list[dict]:
-    """One row a detector."""
-    scores = {name: detectors.load(ws, name).scores for name in detectors.names(ws)} | others
+def judge(ws: Workspace, wrong: np.ndarray, true: np.ndarray, others: dict, seconds: dict | None = None) -> list[dict]:
+    """One row a detector. wrong: bool [n]; true: labels int [n]; others: as `cleanlab_scores`."""
+    stored = [detectors.load(ws, name) for name in detectors.names(ws)]
+    judged = {one.name: (one.scores, one.suggestion) for one in stored} | others
     rng = np.random.default_rng(0)
     resampled = [rng.integers(0, len(wrong), len(wrong)) for _ in range(RESAMPLED)]
     rows = []
-    for name, one in scores.items():
-        order = suspicion_order(one)
-        low, high = np.quantile([average_precision(wrong[some], one[some]) for some in resampled], (0.025, 0.975))
-        rows.append(
-            {"detector": name, "average_precision": average_precision(wrong, one), "low": low, "high": high}
-            | {f"precision_{share:g}": wrong[order[: round(share * len(wrong))]].mean() for share in SHARES}
-            | {"wrong": int(wrong.sum()), "n": len(wrong), "seconds": json.dumps(seconds or {})}
-        )
+    for name, (scores, suggestion) in judged.items():
+        order = suspicion_order(scores)
+        low, high = np.quantile([average_precision(wrong[some], scores[some]) for some in resampled], (0.025, 0.975))
+        row = {"detector": name, "average_precision": average_precision(wrong, scores), "low": low, "high": high}
+        row |= {f"precision_{share:g}": wrong[order[: round(share * len(wrong))]].mean() for share in SHARES}
+        first = order[: round(SHARES[-1] * len(wrong))]
+        found = first[wrong[first]]
+        row["suggestions_right"] = None if suggestion is None else (suggestion[found] == true[found]).mean()
+        rows.append(row | {"wrong": int(wrong.sum()), "n": len(wrong), "seconds": json.dumps(seconds or {})})
     return rows
 
 

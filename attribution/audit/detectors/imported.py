@@ -8,6 +8,7 @@ import numpy as np
 from attribution.audit.detectors import out_of_sample, stored
 from attribution.audit.detectors.families import family_by_name
 from attribution.errors import UserError
+from attribution.files import read_array
 from attribution.importing.agreement import check_agreement
 from attribution.importing.formats.issues import Issues
 from attribution.importing.formats.predictions import Predictions
@@ -67,6 +68,13 @@ def import_probabilities(
     return _save(
         workspace, name, out_of_sample.FAMILY, description, scores, suggestion, record, {"probabilities": probabilities}
     )
+
+
+def load_probabilities(workspace: Workspace, name: str) -> np.ndarray:
+    """The probabilities of `import_probabilities`, float32 [n_train, classes]. Raises UserError where they cannot be
+    read."""
+    file = workspace.folder(f"detectors/{name}") / "probabilities.npy"
+    return np.asarray(read_array(file, workspace.n_train, len(workspace.classes)), np.float32)
 
 
 def import_issues(workspace: Workspace, name: str, issues: Issues, provenance: dict | None = None) -> dict:

@@ -11,7 +11,7 @@ from attribution.errors import UserError
 from attribution.training.head import Head
 from attribution.training.probabilities import probabilities_of
 from attribution.workspace import heads
-from attribution.workspace.parts import Progress
+from attribution.workspace.parts import Progress, cached_npz, scratch_folder
 from attribution.workspace.workspace import Workspace
 
 PREFIX = "fold-"
@@ -41,10 +41,7 @@ def compute(workspace: Workspace, names: list[str], progress: Progress) -> dict[
     computed, labels = {}, np.asarray(workspace.train_labels)
     for name in names:
         features = name.removeprefix(PREFIX)
-        progress(f"{name}: folds", 0, FOLDS)
-        head = workspace.head(features).head
-        train = np.asarray(workspace.feature(features).train)
-        probabilities = out_of_fold(head, train, lambda *at, name=name: progress(f"{name}: folds", *at))
+        probabilities = load_probabilities(workspace, name, lambda *at, name=name: progress(f"{name}: folds", *at))
         computed[name] = ComputedDetector(
             1 - probabilities[np.arange(len(labels)), labels],
             probabilities.argmax(1),
@@ -52,6 +49,22 @@ def compute(workspace: Workspace, names: list[str], progress: Progress) -> dict[
             extra={"folds": FOLDS, "agreement": round(float((probabilities.argmax(1) == labels).mean()), 4)},
         )
     return computed
+
+
+def load_probabilities(
+    workspace: Workspace, name: str, progress: Callable[[int, int], None] = lambda *at: None
+) -> np.ndarray:
+    """`out_of_fold` of the detector `name`, kept in the scratch folder. Raises UserError as `Workspace.head`."""
+    features = name.removeprefix(PREFIX)
+
+    def compute_them() -> dict[str, np.ndarray]:
+        progress(0, FOLDS)
+        train = np.asarray(workspace.feature(features).train)
+        return {"probabilities": out_of_fold(workspace.head(features).head, train, progress)}
+
+    digest = part_digest(workspace, f"features/{features}")
+    file = scratch_folder(workspace, f"fold-{features}") / f"{digest}.npz"
+    return cached_npz(file, compute_them)["probabilities"]
 
 
 def out_of_fold(

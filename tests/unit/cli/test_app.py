@@ -19,7 +19,7 @@ def test_commands_have_the_names_of_their_functions():
     assert list(commands) == [
         *("serve", "prune", "duplicates", "faults", "worth", "import", "show", "info", "rank", "reach"),
         *("retrain", "retrain plan", "retrain collect", "support", "study", "runner", "features", "halves"),
-        *("evaluate", "workspace", "base", "recipe", "rankings", "demo", "detectors", "export", "jobs"),
+        *("evaluate", "workspace", "base", "recipe", "rankings", "demo", "detectors", "audit", "export", "jobs"),
     ]
     assert {"lds-supports", "transfer"} <= set(commands["evaluate"].commands)
     assert list(commands["demo"].commands) == ["build", "export-study", "export-retrainings"]
