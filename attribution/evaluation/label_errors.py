@@ -17,7 +17,7 @@ def compute(workspace: Workspace) -> dict:
 
     >>> from attribution import Workspace
     >>> round(compute(Workspace.open())["detectors"]["combined"]["auc"], 3)
-    0.972
+    0.974
     """
     truth = workspace.truth()
     if truth is None or not truth["planted"].any():

@@ -128,7 +128,7 @@ def measure(draw_set, share: float, draws: int, size: int = QUEUE_SIZE, n_guesse
             found[stop]["classes"] += [
                 (row, wrong[given == row["class"]].sum()) for row in answer["classes"] if row["errors"] is not None
             ]
-            rest = order[~np.isin(order, list(current))][: answer["next"]["ahead"]]
+            rest = _suspects_to_come(queue, len(current), order)[: answer["next"]["ahead"]]
             found[stop]["next"].append((answer["next"], wrong[rest].sum()))
         if draw < n_guesses:
             before = guess_errors(truth, probabilities)["errors"]
@@ -138,6 +138,12 @@ def measure(draw_set, share: float, draws: int, size: int = QUEUE_SIZE, n_guesse
         for stop in STOPS
     ]
     return {"planted": round(share * len(given)), "stops": stops, "guess": _guess_row(guesses) if guesses else None}
+
+
+def _suspects_to_come(queue: Queue, n_decided: int, order: np.ndarray) -> np.ndarray:
+    """Those of the queue that are not decided, then those that another queue would have first."""
+    items, drawn = np.asarray(queue.items), np.asarray(queue.controls)
+    return np.concatenate([items[n_decided:][~drawn[n_decided:]], order[~np.isin(order, items)]])
 
 
 def _coverage(rows: list[tuple[dict | None, int]]) -> dict | None:

@@ -28,7 +28,7 @@ def load(workspace: Workspace, name: str) -> Detector:
     """The stored detector `name`. Raises UserError naming the known ones, and where its files cannot be read.
 
     >>> int(load(Workspace.open(), "combined").scores.argmax())  # the most suspicious training image
-    637
+    2892
     """
     if name not in names(workspace):
         stored = ", ".join(names(workspace)) or "none; build them with: python -m attribution detectors build"
