@@ -109,7 +109,7 @@ def server_command(port: int, ends_with_stdin: bool = False) -> list[str]:
 
 def thread_limits() -> dict[str, str]:
     """The environment of a server that is left responsive and small, where nothing else was said; a training sets its
-    own threads. Every script of a page runs in a thread of its own: of more heaps than two, each keeps what it freed."""
+    own threads. Every script of a page runs in a thread of its own, and each of many heaps keeps what it freed."""
     limits = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")} | {"MALLOC_ARENA_MAX": "2"}
     return {name: os.environ.get(name, limit) for name, limit in limits.items()}
 

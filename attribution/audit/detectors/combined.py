@@ -56,12 +56,13 @@ def compute(workspace: Workspace, names: list[str], progress: Progress) -> dict[
         if (probabilities := _held_out_probabilities(workspace, member)) is not None:
             held_out[member.name] = probabilities
     combination = combine(members, held_out, np.asarray(workspace.train_labels))
-    kinds = ", ".join(f"{kind} {weight:.2f}" for kind, weight in combination.weights.items())
+    heaviest_first = sorted(combination.weights.items(), key=lambda item: -item[1])
+    kinds = ", ".join(f"{kind} {weight:.0%}" for kind, weight in heaviest_first)
     return {
         stored.COMBINED: ComputedDetector(
             combination.scores,
             combination.suggestion,
-            f"{len(combination.weights)} kinds of evidence by their agreement: {kinds}",
+            f"evidence weighed by how far its kinds agree: {kinds}",
             any(member.uses_val for member in members),
             {
                 "rule": "normal scores of each kind of evidence, weighed by agreement; held-out predictions pooled",

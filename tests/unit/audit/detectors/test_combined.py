@@ -80,5 +80,6 @@ def test_of_a_workspace_it_says_what_weighs_what(ws):
     detectors.build_detectors(ws, ["fold-moco", "knn-moco", "aum"])
     made = detectors.build_detectors(ws, ["combined"])["combined"]
     assert set(made["weights"]) == {"held-out", "knn", "training"} and set(made["pool"]) == {"fold-moco"}
-    assert abs(sum(made["weights"].values()) - 1) < 1e-3 and "3 kinds of evidence" in made["about"]
+    assert abs(sum(made["weights"].values()) - 1) < 1e-3
+    assert "evidence weighed by how far its kinds agree: " in made["about"]
     assert detectors.load(Workspace.open(ws.path), "combined").suggestion[3] == 0, "a Bar that is called a Dot"

@@ -75,7 +75,7 @@ def test_some_first_and_the_combination_of_these(ws):
     detectors.build_detectors(ws, ["knn-moco"])
     assert detectors.default_detector(ws) == "knn-moco"
     detectors.build_detectors(ws, ["combined", "out-of-subset", "knn-moco"])
-    assert detectors.load(ws, "combined").description.startswith("2 kinds of evidence by their agreement")
+    assert detectors.load(ws, "combined").description.startswith("evidence weighed by how far its kinds agree: ")
 
 
 @pytest.mark.parametrize(
