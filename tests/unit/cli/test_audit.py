@@ -18,7 +18,7 @@ def test_detectors_are_built_listed_and_evaluated(answer, run, home):
     assert not any(one["built"] for one in listed) and listed[0]["name"] == "combined"
     built = answer("detectors", "build", "knn-moco,harm-trak-10")["detectors"]
     assert set(built) == {"knn-moco", "harm-trak-10"}
-    assert "mean rank in 2 families of 2 detectors" in run("detectors", "build", "combined")[1]
+    assert "evidence weighed by how far its kinds agree: " in run("detectors", "build", "combined")[1]
     listed = {one["name"]: one for one in answer("detectors", "list")["detectors"]}
     assert listed["combined"]["built"] and listed["combined"]["uses_val"] and not listed["knn-moco"]["uses_val"]
     assert "base train" in listed["loss"]["needs"] and "20 nearest in moco" in run("detectors", "list")[1]
