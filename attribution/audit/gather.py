@@ -13,6 +13,7 @@ from attribution.audit.detectors import dynamics, in_sample, knn, out_of_fold, o
 from attribution.audit.detectors.stored import COMBINED
 from attribution.errors import UserError
 from attribution.experiments.estimate import default_workers, median_training_seconds
+from attribution.files.libraries import missing
 from attribution.store.results import ResultStore
 from attribution.training.head.recipe import is_head
 from attribution.workspace.parts import Progress
@@ -95,7 +96,7 @@ def steps(workspace: Workspace) -> list[Step]:
     n = workspace.n_train
     training = _training_seconds(workspace)
 
-    def missing(names: list[str]) -> list[str]:
+    def to_build(names: list[str]) -> list[str]:
         return [
             name
             for name in names
@@ -103,17 +104,17 @@ def steps(workspace: Workspace) -> list[Step]:
         ]
 
     trainings = [
-        Step("trainings, watched", missing(dynamics.names(workspace)), len(dynamics.SEEDS) * training),
+        Step("trainings, watched", to_build(dynamics.names(workspace)), len(dynamics.SEEDS) * training),
         Step(
             "models that did not see the image",
-            missing(out_of_sample.names(workspace)),
+            to_build(out_of_sample.names(workspace)),
             out_of_sample.trainings_needed(workspace) * training / 2 / default_workers(),
         ),
-        _base_step(workspace, missing, training),
+        _base_step(workspace, to_build, training),
     ]
     taken = {name for family in (dynamics, out_of_sample, in_sample) for name in family.names(workspace)}
     others = [name for name in requirements if name not in {COMBINED, *CONTROLS, *taken}]
-    quick = [_features_step(workspace), Step("what is there", missing(others), n * IMAGE_SECONDS)]
+    quick = [_features_step(workspace), Step("what is there", to_build(others), n * IMAGE_SECONDS)]
     return [step for step in (*quick, *trainings) if step and step.detectors]
 
 
@@ -124,7 +125,8 @@ def _own(workspace: Workspace) -> Workspace:
 
 def _features_step(workspace: Workspace) -> Step | None:
     """Features that see no label, where there are none but pixels."""
-    if {name for name in workspace.features() if name != "pixels" and not name.startswith("supervised")}:
+    learned = [name for name in workspace.features() if name != "pixels" and not name.startswith("supervised")]
+    if learned or missing("torch"):
         return None
     from attribution.builds.features import build_features
 
@@ -137,11 +139,11 @@ def _features_step(workspace: Workspace) -> Step | None:
     )
 
 
-def _base_step(workspace: Workspace, missing: Callable, training: float) -> Step:
+def _base_step(workspace: Workspace, to_build: Callable, training: float) -> Step:
     """The losses of the base models, which are trained first where there are none."""
     names = in_sample.names(workspace)
     if workspace.has_base or workspace.get_recipe().problem:
-        return Step("base models", missing(names), workspace.n_train * IMAGE_SECONDS)
+        return Step("base models", to_build(names), workspace.n_train * IMAGE_SECONDS)
     from attribution.builds.base_models import build_base_models
 
     return Step(

@@ -69,6 +69,12 @@ def test_without_learned_features_some_are_learned(ws):
     assert step.name == "features (patches)" and step.detectors == ["fold-patches", "knn-patches"] and step.seconds > 0
 
 
+def test_without_torch_what_there_is_comes_all_the_same(ws, monkeypatch):
+    del ws.manifest["parts"]["features/moco"]
+    monkeypatch.setattr(gather, "missing", lambda library: f"this needs {library}")
+    assert "features (patches)" not in [step.name for step in gather.steps(ws)]
+
+
 def test_where_no_label_can_be_wrong(ws):
     pd.DataFrame({"label": np.ones(60, int), "source_index": np.arange(60)}).to_parquet(ws.path / "train.parquet")
     with pytest.raises(UserError, match="carry one label"):
