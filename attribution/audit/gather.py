@@ -52,8 +52,8 @@ def gather(workspace: Workspace, seconds: float | None = None, progress: Progres
     """Does what is missing, step by step: the first in any case, others where they are expected to end within `seconds`
     from now, all if not given. Called again it goes on: what stands, and rests on nothing that changed since, stays.
 
-    progress(text, done, total): of a part of a step, which text names. Raises UserError where there is no ground for
-    any evidence, and as `detectors.build_detectors`; what came before stays.
+    progress(text, done, total): text names the step; done and total are in seconds, as far as they are foreseen. Raises
+    UserError where there is no ground for any evidence, and as `detectors.build_detectors`; what came before stays.
     """
     start = time.monotonic()
     workspace = _own(workspace)
@@ -68,16 +68,17 @@ def gather(workspace: Workspace, seconds: float | None = None, progress: Progres
             )
             continue
 
-        def report(text, *at, name=step.name):
-            progress(f"{name}: {text}", *at)
+        def report(text, *at, step=step, begun=time.monotonic(), left_seconds=sum(step.seconds for step in to_come)):
+            done = begun - start + min(step.seconds, time.monotonic() - begun)
+            progress(f"{step.name}: {text}", int(done), max(1, round(begun - start + left_seconds)))
 
         if step.prepare:
             step.prepare(workspace, report)
             workspace = Workspace.open(workspace.path).with_model(workspace.model)
         new = detectors.build_detectors(workspace, step.detectors, report)
         built += new
-        if missing := set(step.detectors) - new.keys():  # it would be asked for again
-            left |= dict.fromkeys(missing, "it did not come of what it was to be computed from")
+        if lacking := set(step.detectors) - new.keys():  # it would be asked for again
+            left |= dict.fromkeys(lacking, "it did not come of what it was to be computed from")
         if not detectors.available(workspace)[COMBINED]:
             detectors.build_detectors(workspace, [COMBINED], report)
     requirements = detectors.available(workspace)
@@ -114,7 +115,7 @@ def steps(workspace: Workspace) -> list[Step]:
     ]
     taken = {name for family in (dynamics, out_of_sample, in_sample) for name in family.names(workspace)}
     others = [name for name in requirements if name not in {COMBINED, *CONTROLS, *taken}]
-    quick = [_features_step(workspace), Step("what is there", to_build(others), n * IMAGE_SECONDS)]
+    quick = [_features_step(workspace), Step("what needs no training", to_build(others), n * IMAGE_SECONDS)]
     return [step for step in (*quick, *trainings) if step and step.detectors]
 
 

@@ -90,6 +90,7 @@ def queue_spec(
         "random": of_the_whole_set if random is None else bool(random),
         "seed": int(seed),
         "uses_val": stored.uses_val or _shows_harm(workspace),
+        "version": stored.version,
     }
     if images is not None:
         if unknown := [i for i in images if not 0 <= i < workspace.n_train]:

@@ -8,6 +8,7 @@ import streamlit as st
 from attribution import Workspace
 from attribution.audit import detectors, faults, gather, review_queue
 from attribution.audit.decision_log import DecisionLog, Queue
+from attribution.audit.detectors.stored import COMBINED
 from attribution.inputs.limits import read_whole, shortened
 from pages.labels import corrections, decision_cache, gain, new_queue, review_component
 from pages.ui import audit_queue, link, measurement, old_links, state, theme
@@ -36,11 +37,16 @@ def main() -> None:
                 "suspected. Import images of at least two classes."
             )
         )
-    elif not detectors.names(ws):
+    elif not detectors.names(ws) or (not _has_combined(ws) and measurement.is_running(ws, BUILD)):
         _without_detectors(ws)
     else:
         with closing(DecisionLog.of(ws)) as log:
             _draw_audit(ws, log)
+
+
+def _has_combined(ws: Workspace) -> bool:
+    """Whether the evidence is put together: a first queue of a part of it would stay as it is."""
+    return detectors.default_detector(ws) == COMBINED
 
 
 def _draw_audit(ws: Workspace, log: DecisionLog) -> None:
@@ -272,10 +278,15 @@ def _queue_note(ws: Workspace, queue: Queue) -> str:
         )
     name = queue.spec["detector"]
     known = name in detectors.names(ws)
-    basis = f" ({detectors.load(ws, name).description})" if known else ", which was removed since"
+    basis, again = ", which was removed since", ""
+    if known:
+        detector = detectors.load(ws, name)
+        basis = f" ({detector.description})"
+        if queue.spec.get("version") not in (None, detector.version):
+            again = "It was computed again since: a new queue has its order now. "
     made = write.date_time(queue.created)
     return (
-        f"Most suspicious first, by detector {name}{basis}; queue made {made}, its order is fixed. "
+        f"Most suspicious first, by detector {name}{basis}; queue made {made}, its order is fixed. {again}"
         f"{RANDOM_NOTE if queue.spec.get('random') else ''}"
         "Each decision is saved at once. Intervals of shares are 95 % Wilson intervals over the images decided so far."
         f"{write.planted_note(ws.planted)}"
@@ -286,7 +297,8 @@ def _queue_note(ws: Workspace, queue: Queue) -> str:
 
 
 def _without_detectors(ws: Workspace) -> None:
-    st.header("No label suspicions computed yet", anchor=False)
+    running = measurement.is_running(ws, BUILD)
+    st.header("Label suspicions are being computed" if running else "No label suspicions computed yet", anchor=False)
     st.markdown(
         "Detectors compare each label with the labels of the most similar images and, where there are models, "
         "with their held-out predictions: those of models that were not trained on the image."

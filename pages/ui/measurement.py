@@ -30,9 +30,15 @@ def start(ws: Workspace, words: list[str], reads: Path | None = None) -> int | N
         return None
 
 
+def is_running(ws: Workspace, words: list[str]) -> bool:
+    """Whether the latest command that begins with `words` still runs."""
+    last = _latest(ws, words)
+    return last is not None and last.is_open
+
+
 def under_way(ws: Workspace, words: list[str]) -> bool:
     """Shows the progress of the latest command that begins with `words`, or that it failed; True while it runs."""
-    last = next((command for command in commands.list_commands(ws) if _is_asked(ws, command.words, words)), None)
+    last = _latest(ws, words)
     if last is None or last.state == "done":
         return False
     if not last.is_open:
@@ -50,6 +56,10 @@ def under_way(ws: Workspace, words: list[str]) -> bool:
 
     progress()
     return True
+
+
+def _latest(ws: Workspace, words: list[str]) -> commands.Command | None:
+    return next((command for command in commands.list_commands(ws) if _is_asked(ws, command.words, words)), None)
 
 
 def _is_asked(ws: Workspace, asked: list[str], words: list[str]) -> bool:

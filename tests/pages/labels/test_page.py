@@ -1,10 +1,13 @@
 """The audit page, run without a browser; tests/browser drives the review."""
 
+import numpy as np
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from attribution.audit import detectors
 from attribution.runner import commands
+from attribution.workspace import parts
 from pages.ui import audit_queue, state
 from tests import tiny
 from tests.pages.labels.entries import PAGE, entry, run, words
@@ -67,6 +70,23 @@ def test_where_nothing_was_detected_it_says_how_and_starts_it(tmp_path, monkeypa
     assert "the review can begin after about" in words(page)
     page.button(key="start audit start").click().run()
     assert asked == [["audit", "start"]] and not page.exception
+
+
+def test_while_evidence_is_collected_no_queue_is_made_of_a_part_of_it(ws, log, monkeypatch):
+    monkeypatch.setattr("pages.ui.measurement.is_running", lambda ws, words: True)
+    page = run()
+    assert "Label suspicions are being computed" in words(page) and not page.exception
+    assert log.queues() == []
+    detectors.build_detectors(ws, ["fold-moco", "combined"])
+    run()
+    assert [row.spec["detector"] for row in log.queues()] == ["combined"]
+
+
+def test_a_queue_says_that_its_detector_was_computed_again(ws, log):
+    assert "computed again since" not in words(run())
+    about = {"family": "knn", "about": "another", "uses_val": False, "suggests": False}
+    parts.save_part(ws, "detectors/knn-moco", {"scores": np.arange(60, dtype=np.float32)}, about)
+    assert "computed again since" in words(run())
 
 
 @pytest.mark.parametrize(

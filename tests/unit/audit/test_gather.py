@@ -24,7 +24,7 @@ def without_base(ws):
 def test_the_quickest_comes_first_and_all_of_it_comes(without_base):
     ws = without_base
     assert [step.name for step in gather.steps(ws)] == [
-        "what is there",
+        "what needs no training",
         "trainings, watched",
         "models that did not see the image",
         "base models",
@@ -32,7 +32,7 @@ def test_the_quickest_comes_first_and_all_of_it_comes(without_base):
     said = []
     gathered = gather.gather(ws, progress=lambda text, *at: said.append(text))
     assert gathered.built[:2] == ["fold-moco", "knn-moco"] and {"aum", "out-of-subset", "loss"} <= set(gathered.built)
-    assert said[0].startswith("what is there: ") and any(text.startswith("base models: ") for text in said)
+    assert said[0].startswith("what needs no training: ") and any(text.startswith("base models: ") for text in said)
     assert detectors.default_detector(reopened(ws)) == "combined"
     members = reopened(ws).manifest["parts"]["detectors/combined"]["members"]
     assert set(gathered.built) <= set(members) and not gathered.left.keys() & set(members)

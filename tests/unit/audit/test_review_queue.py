@@ -121,7 +121,7 @@ def test_precision_counts_what_was_judged():
 
 
 def test_whether_validation_images_led_to_a_decision(ws, monkeypatch):
-    monkeypatch.setattr(detectors, "load", lambda ws, name: SimpleNamespace(uses_val=name == "reads"))
+    monkeypatch.setattr(detectors, "load", lambda ws, name: SimpleNamespace(version="1", uses_val=name == "reads"))
     specs = [
         review_queue.queue_spec(ws, "reads"),
         review_queue.queue_spec(ws, "plain"),
