@@ -35,6 +35,7 @@ COMMANDS = [
     inspect.info,
     inspect.rank,
     inspect.reach,
+    heads.group,
     retrain.retrain,
     retrain.retrain_plan,
     retrain.retrain_collect,

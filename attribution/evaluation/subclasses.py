@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from attribution.builds.features import SUPERVISED
 from attribution.errors import UserError
-from attribution.inputs.limits import read_whole
+from attribution.explore.groups import class_number
 from attribution.metrics.statistics import mean_with_interval
 from attribution.metrics.subclass_detection import subclass_chance, subclass_share
 from attribution.rankings import combination, influence, similarity
@@ -154,16 +154,9 @@ def check_groups(workspace: Workspace, groups: list[list[int]]) -> list[list[int
 def read_groups(workspace: Workspace, text: str) -> list[list[int]]:
     """ "Shirt+T-shirt/top,4+2" -> the numbers of the classes that become one. Raises UserError for a name or number
     that is no class, and as `check_groups`."""
-
-    def number(word: str) -> int:
-        if word in workspace.classes:
-            return workspace.classes.index(word)
-        found = read_whole(word)
-        if found is None or not 0 <= found < len(workspace.classes):
-            raise UserError(f"no class {word!r} in {workspace.name}; it has {', '.join(workspace.classes)}")
-        return found
-
-    groups = [[number(word.strip()) for word in part.split("+") if word.strip()] for part in text.split(",")]
+    groups = [
+        [class_number(workspace, word.strip()) for word in part.split("+") if word.strip()] for part in text.split(",")
+    ]
     return check_groups(workspace, [group for group in groups if group])
 
 

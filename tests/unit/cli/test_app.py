@@ -18,7 +18,7 @@ def test_commands_have_the_names_of_their_functions():
     commands = get_command(registry.app).commands
     assert list(commands) == [
         *("serve", "prune", "duplicates", "faults", "worth", "import", "show", "info", "rank", "reach"),
-        *("retrain", "retrain plan", "retrain collect", "support", "study", "runner", "features", "halves"),
+        *("group", "retrain", "retrain plan", "retrain collect", "support", "study", "runner", "features", "halves"),
         *("evaluate", "workspace", "base", "recipe", "rankings", "demo", "detectors", "audit", "export", "jobs"),
     ]
     assert {"lds-supports", "transfer"} <= set(commands["evaluate"].commands)

@@ -36,6 +36,19 @@ def test_what_exact_refits_tell_is_printed(ws, run):
     assert done.code == 0 and "merged: Box <b> + Dot (the pairs that demo-cnn confuses most)" in done.out
 
 
+def test_a_group_is_ranked_edited_and_printed(ws, run):
+    done = run("group", "class:Dot", "--ranking", "influence-moco", "--k", 12, "--model", "head-moco", "--draws", 2)
+    assert done.code == 0 and "class:Dot: 4 validation images labelled Dot under head-moco" in done.out
+    assert "Fewer than 20 are too few to check" in done.out and "by the sum of the members' scores" in done.out
+    assert "Without these 12 training images (" in done.out and "; the others change by +" in done.out
+    assert "Random edits of the same classes (2 draws) leave" in done.out and "95 % over 4 members" in done.out
+    done = run("group", "ids:0", "--ranking", "l2-moco", "--k", 999, "--relabel", 1, "--model", "head-moco", "--json")
+    told = json.loads(done.out)["edit"]
+    assert done.code == 0 and (told["kind"], told["label"], list(told["classes"])) == ("relabel", "Box <b>", ["Bar"])
+    done = run("group", "Box <b>->Dot", "--ranking", "l2-moco", "--top", 2)  # a network, and nothing is edited
+    assert done.code == 0 and "have no sign" in done.out and "Without" not in done.out
+
+
 def test_a_network_is_refused_in_one_sentence(ws, run):
     for words, why in (
         (("loo",), "demo-cnn is no head"),
@@ -44,3 +57,9 @@ def test_a_network_is_refused_in_one_sentence(ws, run):
     ):
         done = run("evaluate", *words)
         assert done.code == 2 and why in done.err and "Traceback" not in done.err, done.err
+    for words, why in (
+        (("wrong:Box <b>", "--k", 3), "a network would have to be trained 110 times"),
+        (("Dot->Bar",), "no validation image is labelled Dot and predicted Bar"),
+    ):
+        done = run("group", *words, "--ranking", "l2-moco")
+        assert done.code == 2 and why in done.err and done.err.count("\n") == 1, done.err

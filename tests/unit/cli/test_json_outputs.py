@@ -25,6 +25,7 @@ COMMANDS = {
     "loo": "evaluate loo --model head-moco --images 30 --rankings influence-moco,l2-moco,trak-10",
     "subclass": "evaluate subclass --merge Shirt+T-shirt,Coat+Pullover --rankings influence-moco,l2-moco --targets 60",
     "removal": "evaluate removal --model head-moco --rankings influence-moco,trak-10 --targets 10 --draws 2",
+    "group": "group wrong:Shirt --ranking influence-moco --k 40 --model head-moco --draws 2 --top 5",
 }
 #: What depends on the machine or the checkout, not on the code.
 PRIVATE = {"path", "workspace"}

@@ -5,6 +5,7 @@ import doctest
 import pytest
 
 from attribution.metrics import (
+    group_change,
     label_detection,
     lds,
     leave_one_out,
@@ -19,6 +20,7 @@ from attribution.metrics import (
 @pytest.mark.parametrize(
     ("module", "examples"),
     [
+        (group_change, 5),
         (label_detection, 3),
         (lds, 3),
         (leave_one_out, 1),
