@@ -54,8 +54,8 @@ GROUPS = {
         [importing.halves_import, build.halves_train],
     ),
     "evaluate": (
-        "Measure rankings: supports, agreement, trust, lds, cost, compute, conditioning, hubs; detectors: mislabels; "
-        "labels: errors.",
+        "Measure rankings: supports, agreement, trust, lds, cost, compute, conditioning, hubs; detectors: mislabels, "
+        "inspection; labels: errors.",
         [
             evaluate.evaluate_supports,
             checks.evaluate_agreement,
@@ -72,6 +72,7 @@ GROUPS = {
             evaluate.evaluate_lds_supports,
             evaluate.evaluate_calibration,
             checks.evaluate_mislabels,
+            audit.evaluate_inspection,
             audit.evaluate_errors,
             evaluate.evaluate_transfer,
             heads.evaluate_adaptive_supports,

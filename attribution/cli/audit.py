@@ -1,4 +1,5 @@
-"""Commands about labels and pictures: audit start, detectors build, list and remove, faults, worth."""
+"""Commands about labels and pictures: audit start, detectors build, list and remove, faults, evaluate inspection and
+errors, worth."""
 
 import time
 from contextlib import closing
@@ -29,9 +30,11 @@ from attribution.errors import UserError
 from attribution.export.numbers import duration, estimate, number, p_value, percent
 from attribution.inputs import limits
 from attribution.runner import commands
+from attribution.workspace import heads
 from attribution.workspace.provenance import command_provenance
-from attribution.workspace.workspace import DEMO
+from attribution.workspace.workspace import DEMO, Workspace
 
+SECOND_HALF = " (the second half: detectors have read the first)"
 FIRST_FAULTS = 20  # images of each fault that are printed
 
 
@@ -182,6 +185,95 @@ def faults(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
     answer = {"workspace": ws.name, "n_train": ws.n_train, "library": library, "faults": kinds}
     print_answer(
         as_json, answer, f"{len(found.order()):,} of {ws.n_train:,} images have a fault, by {library}", ("", table)
+    )
+
+
+def evaluate_inspection(
+    detector_names: Annotated[
+        str | None,
+        typer.Option("--detectors", help="Names, with commas; the first that `detectors list` names if not given."),
+    ] = None,
+    draws: Annotated[int, whole_option("--draws", 2, limits.MAX_DRAWS, "Random orders.")] = 20,
+    seed: Annotated[int, whole_option("--seed", 0, limits.MAX_SEED, "Draws them.")] = 0,
+    decisions: Annotated[
+        bool,
+        typer.Option("--decisions", help="After your own decisions so far, in their order; no error need be known."),
+    ] = False,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """What inspecting images buys: accuracy after the first m images of a detector's order, their wrong labels put
+    right, beside random orders. Exact under a head (--model), where errors are known."""
+    from attribution.evaluation import inspection_curve
+
+    if decisions:
+        if detector_names:
+            raise UserError("--decisions are in the order in which they were made; leave --detectors out")
+        return _evaluate_decisions(ws, as_json)
+    chosen = split_names(detector_names) if detector_names else None
+    answer = with_progress(inspection_curve.compute, ws, chosen, draws, seed)
+    tables = [
+        (
+            f"in the order of {name}",
+            [
+                {
+                    "inspected": f"{point['inspected']:,}",
+                    "found": f"{point['found']:,}",
+                    "accuracy": number(100 * point["accuracy"], 2),
+                    "minus random": mean_ci(point["against_random"], 100, 2, sign=True),
+                }
+                for point in points
+            ],
+        )
+        for name, points in answer["orders"].items()
+    ]
+    chance = [
+        {
+            "inspected": f"{point['inspected']:,}",
+            "found": number(point["found"], 1),
+            "accuracy": estimate(100 * point["accuracy"], [100 * end for end in point["ci"]], 2),
+        }
+        for point in answer["random"]
+    ]
+    kind = "planted errors" if answer["errors"] == "planted" else "errors, by imported true labels,"
+    none, every = (number(100 * answer["accuracy"][name], 2) for name in ("none", "all"))
+    print_answer(
+        as_json,
+        answer,
+        f"{answer['n_errors']:,} {kind} among {answer['n_train']:,} training images; accuracy in % on {answer['n']:,} "
+        f"validation images{SECOND_HALF if answer['uses_val'] else ''}, {answer['recipe']} {answer['recipe_hash']}, "
+        f"exact refits: {none} with none put right, {every} with all",
+        *((f"{title} (95 % over validation images)", rows) for title, rows in tables),
+        (f"in random order, mean of {answer['draws']} (95 % over them)", chance),
+    )
+
+
+def _evaluate_decisions(ws: Workspace, as_json: bool) -> None:
+    """Prints accuracy after so many of the current decisions."""
+    from attribution.audit import accuracy_curve
+
+    heads.check_seen(ws, "accuracy after so many decisions is measured by exact refits")
+    with DecisionLog.of(ws) as log:
+        current = log.current_decisions()
+        uses_val = review_queue.uses_validation(ws, log, current)
+        without = tuple(review_queue.starting_targets(log))
+        damage = log.damage()
+    answer = accuracy_curve.compute(ws, ws.recipe, accuracy_curve.decision_steps(ws, current), uses_val, without)
+    rows = [
+        {
+            "decided": f"{point['decided']:,}",
+            "changed": f"{point['changed']:,}",
+            "accuracy": number(100 * point["accuracy"], 2),
+            "minus none": mean_ci(point["gain"], 100, 2, sign=True),
+        }
+        for point in answer["curve"]
+    ]
+    title = (
+        f"accuracy in % on {answer['n']:,} validation images{SECOND_HALF if uses_val else ''}, {answer['recipe']} "
+        f"{answer['recipe_hash']}, exact refits, after your first decisions (95 % over validation images)"
+    )
+    print_answer(
+        as_json, answer | ({"damaged": damage} if damage else {}), (title, rows), *([damage] if damage else [])
     )
 
 

@@ -21,18 +21,28 @@ def compute(workspace: Workspace) -> dict:
     """
     truth = workspace.truth()
     if truth is None or not truth["planted"].any():
-        raise UserError(
-            f"{workspace.name} has no planted errors, and without known ones detectors cannot be judged; bring the "
-            "true labels with `import truth`, or use a workspace that has them, such as the demo"
-        )
+        raise no_truth(workspace)
     if not detectors.names(workspace):
-        raise UserError(
-            f"{workspace.name} has no detectors yet; build them with: python -m attribution detectors "
-            f"build --workspace {shlex.quote(str(workspace.path))}"
-        )
+        raise no_detectors(workspace)
     planted = truth["planted"].to_numpy(bool)
     metrics = {
         name: detection_metrics(planted, detectors.load(workspace, name).scores) for name in detectors.names(workspace)
     }
     errors = "planted" if workspace.planted else "imported"
     return {"n_planted": int(planted.sum()), "errors": errors, "n_train": workspace.n_train, "detectors": metrics}
+
+
+def no_truth(workspace: Workspace) -> UserError:
+    """What is said where no error is known."""
+    return UserError(
+        f"{workspace.name} has no planted errors, and without known ones detectors cannot be judged; bring the "
+        "true labels with `import truth`, or use a workspace that has them, such as the demo"
+    )
+
+
+def no_detectors(workspace: Workspace) -> UserError:
+    """What is said where no detector is stored."""
+    return UserError(
+        f"{workspace.name} has no detectors yet; build them with: python -m attribution detectors "
+        f"build --workspace {shlex.quote(str(workspace.path))}"
+    )

@@ -12,7 +12,7 @@ from attribution.experiments.paired_arms import PairedArmsSpec, load_latest_answ
 from attribution.experiments.spec import Spec
 from attribution.store.queue import Job
 from attribution.store.results import ResultStore
-from pages.labels import gain_text
+from pages.labels import accuracy_curve, gain_text
 from pages.ui import cli_command, job_buttons, sprite_sheet, state
 from pages.ui import format as write
 from pages.ui.fragments import fragment
@@ -45,7 +45,7 @@ def _draw(ws: Workspace, store: ResultStore, decided: dict, uses_val: bool) -> N
         )
     )
     state.show_error()
-    spec, missing = None, None
+    spec, missing, without = None, None, []
     try:
         with DecisionLog.of(ws) as log:
             without = review_queue.starting_targets(log)
@@ -67,6 +67,7 @@ def _draw(ws: Workspace, store: ResultStore, decided: dict, uses_val: bool) -> N
         _answer(ws, shown)
     if spec or shown:
         _export(ws, shown)
+    accuracy_curve.draw(ws, decided, uses_val, without)
 
 
 # -- asking

@@ -57,6 +57,7 @@ TORCH_ROOMS = (
 SEE_THE_TRUTH = {
     "attribution/audit/gain.py",
     "attribution/demo.py",
+    "attribution/evaluation/inspection_curve.py",
     "attribution/evaluation/label_errors.py",
     "attribution/evaluation/poison.py",
     "attribution/importing/truth.py",

@@ -1,5 +1,6 @@
 """Was the audit worth it: what each arm changes, what is refused, and how it is asked, stopped and answered."""
 
+import itertools
 import json
 from types import SimpleNamespace
 
@@ -18,9 +19,11 @@ from attribution.workspace import validation_split
 from tests.unit.experiments.test_jobs import drive
 from tests.unit.runner.test_runner import Pretender, steps
 
+NUMBERS = itertools.count(1)  # of the log's entries
+
 
 def decided(action, label=None, conflict=()):
-    return SimpleNamespace(queue=1, action=action, label=label, conflict=conflict)
+    return SimpleNamespace(id=next(NUMBERS), queue=1, action=action, label=label, conflict=conflict)
 
 
 #: what stands of an audit: image 3 gets its label back, 7 goes, and nothing else is changed

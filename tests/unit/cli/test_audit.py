@@ -29,6 +29,43 @@ def test_detectors_are_built_listed_and_evaluated(answer, run, home):
     assert "1 planted errors among 60 training images" in text and "found at 5 %" in text and "knn-moco" in text
 
 
+def test_accuracy_against_images_inspected(answer, run, home):
+    code, out, err = run("evaluate", "inspection")
+    assert (code, out) == (2, "") and "choose one: --model head-moco" in err
+    answer("detectors", "build", "knn-moco,harm-trak-10")
+    asked = ("evaluate", "inspection", "--model", "head-moco", "--draws", "2")
+    found = answer(*asked, "--detectors", "knn-moco,harm-trak-10", "--seed", "3")
+    assert list(found["orders"]) == ["knn-moco", "harm-trak-10"] and (found["uses_val"], found["n"]) == (True, 6)
+    assert [found["orders"]["knn-moco"][at]["found"] for at in (0, 1, -1)] == [0, 1, 1], "the first is the planted one"
+    text = run(*asked).out
+    assert "1 planted errors among 60 training images" in text and "in the order of combined" in text
+    assert (
+        "6 validation images (the second half: detectors have read the first), head-moco" in text
+        and "in random order, mean of 2" in text
+    )
+    assert "give a whole number from 2" in run(*asked[:4], "--draws", "1").err
+
+
+def test_accuracy_after_the_decisions(answer, run, home):
+    code, _, err = run("evaluate", "inspection", "--decisions")
+    assert code == 2 and "choose one: --model head-moco" in err
+    asked = ("evaluate", "inspection", "--decisions", "--model", "head-moco")
+    assert [point["decided"] for point in answer(*asked)["curve"]] == [0]
+    with DecisionLog.of(Workspace.open(home.path)) as log:
+        entries = [{"uid": f"u{image}", "item": image, "action": "remove", "seen": 0} for image in (3, 4)]
+        log.append(entries, "me", "tab")
+    found = answer(*asked)
+    assert [(point["decided"], point["changed"]) for point in found["curve"]] == [(0, 0), (1, 1), (2, 2)]
+    assert found["uses_val"], "nobody knows what led to them"
+    text = run(*asked).out
+    assert "6 validation images (the second half: detectors have read the first)" in text and "minus none" in text
+    assert "leave --detectors out" in run(*asked, "--detectors", "knn-moco").err
+    with DecisionLog.of(Workspace.open(home.path)) as log:  # the tests that follow begin without
+        log.append(
+            [{"uid": f"v{image}", "of": f"u{image}", "action": "undo", "seen": 0} for image in (3, 4)], "me", "tab"
+        )
+
+
 def test_a_mistake_about_detectors_is_one_sentence(run, home):
     before = sorted(home.path.rglob("*"))
     for words, said in (

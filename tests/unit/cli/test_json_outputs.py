@@ -19,6 +19,7 @@ COMMANDS = {
     "rank_esvm": "rank --target 44 --ranking esvm-moco --top 10",
     "supports": "evaluate supports",
     "mislabels": "evaluate mislabels",
+    "inspection": "evaluate inspection --model head-moco --draws 2",
     "jobs": "jobs list",
     "detectors": "detectors list",
     "reach": "reach --image 1797",

@@ -1,0 +1,102 @@
+"""Accuracy after so many decisions: a head is refitted exactly along the decisions made so far, and the curve grows."""
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from attribution import UserError, Workspace
+from attribution.audit import accuracy_curve
+from attribution.training.edits import Edit
+from pages.labels import gain_text
+from pages.ui import cli_command, theme
+from pages.ui import format as write
+
+COLOUR, BAND = "#3F8F7F", "rgba(63, 143, 127, 0.15)"
+
+
+def draw(ws: Workspace, decided: dict, uses_val: bool, without: list[int]) -> None:
+    """The curve of the current decisions; nothing where they change no label, or where there is no head. decided:
+    training image -> its current decision; uses_val, without: as of `gain.gain_spec`."""
+    name = accuracy_curve.choose_head(ws)
+    steps = accuracy_curve.decision_steps(ws, decided)
+    if name is None or not steps[-1][1].k:
+        return
+    st.subheader("Accuracy as decisions come in", anchor=False)
+    try:
+        answer = _curve(ws, theme.cache_key(ws), name, steps, uses_val, tuple(without))
+    except UserError as error:
+        st.caption(write.sentence(error))
+        return
+    st.caption(write.plain(text(ws, answer)))
+    st.plotly_chart(
+        chart(answer),
+        key="accuracy curve",
+        config={"displayModeBar": False},
+        alt="accuracy after so many decisions; the sentence above has its first and last value",
+    )
+    cli_command.popover(ws.with_model(name), "evaluate", "inspection", "--decisions")
+
+
+@st.cache_data(max_entries=20, show_spinner="Refitting the head along the decisions…")
+def _curve(
+    _ws: Workspace, key: str, name: str, steps: list[tuple[int, Edit]], uses_val: bool, without: tuple[int, ...]
+) -> dict:
+    """`accuracy_curve.compute`, again only after a decision that changes a step. key: of the workspace."""
+    return accuracy_curve.compute(_ws, name, steps, uses_val, without)
+
+
+def text(ws: Workspace, answer: dict) -> str:
+    """What was measured, and the first and last value. answer: as `accuracy_curve.compute`."""
+    name, first, last = answer["recipe"], answer["curve"][0], answer["curve"][-1]
+    measured = f"{name} is" if name == ws.recipe else f"{ws.recipe} would have to be trained; {name} stands in. It is"
+    half = " (the second half; the first may have influenced which images were reviewed)" if answer["uses_val"] else ""
+    gain = last["gain"]
+    interval = f" (95 % {gain_text.interval(gain['ci'])})" if gain["ci"] else ""
+    return (
+        f"{measured} refitted exactly after so many decisions, in the order in which they were made. "
+        f"Accuracy {100 * first['accuracy']:.1f} → {100 * last['accuracy']:.1f} % after "
+        f"{write.counted(last['decided'], 'decision')}: {gain_text.points(gain['mean'])} points{interval}, on "
+        f"{write.counted(answer['n'], 'validation image')}{half}. The band is the 95 % interval of the difference from "
+        "the labels as given, over validation images."
+    )
+
+
+def chart(answer: dict) -> go.Figure:
+    """Accuracy in % against decisions, with the interval of its difference from the first point."""
+    curve = answer["curve"]
+    decided = [point["decided"] for point in curve]
+    ends = [point["gain"]["ci"] or [point["gain"]["mean"]] * 2 for point in curve]
+    figure = go.Figure()
+    for end, fill in ((0, None), (1, "tonexty")):
+        figure.add_scatter(
+            x=decided,
+            y=[100 * (curve[0]["accuracy"] + pair[end]) for pair in ends],
+            mode="lines",
+            line={"width": 0},
+            fill=fill,
+            fillcolor=BAND,
+            showlegend=False,
+            hoverinfo="skip",
+        )
+    figure.add_scatter(
+        x=decided,
+        y=[100 * point["accuracy"] for point in curve],
+        mode="lines+markers",
+        line={"color": COLOUR},
+        marker={"size": 7},
+        cliponaxis=False,
+        showlegend=False,
+        customdata=[
+            [point["changed"], gain_text.points(point["gain"]["mean"]), gain_text.interval(pair)]
+            for point, pair in zip(curve, ends)
+        ],
+        hovertemplate="after %{x} decisions, %{customdata[0]} labels changed: %{y:.2f} %<br>"
+        "%{customdata[1]} points, 95 % %{customdata[2]}<extra></extra>",
+    )
+    figure.update_layout(
+        height=240,
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        dragmode=False,
+        xaxis={"title": "decisions", "zeroline": False, "rangemode": "tozero"},
+        yaxis={"title": "accuracy, %", "zeroline": False},
+    )
+    return figure
