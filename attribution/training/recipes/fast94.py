@@ -1,4 +1,5 @@
-"""A small network on whitened patches that aims at 94 % on CIFAR-10 in seconds on a GPU; not measured here.
+"""A small network on whitened patches, for CIFAR-10 in seconds on a GPU. It aims at 94 %; its one training at full
+length, on a processor, reached 87.9 %.
 
 After the speed runs on CIFAR-10 (airbench94, arXiv 2404.00498): a frozen first layer that whitens patches of 2 x 2,
 alternating flips, and at test time shifts and mirror images. Network and numbers are Lineup's own.
