@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.browser import serving  # noqa: E402
 
-README = "assets/screenshot.png"
+README = "assets/screenshot.webp"
 CNN = "model=demo-cnn"
 #: file -> (address, color scheme, width, height)
 PICTURES = {
@@ -58,11 +58,7 @@ def take(browser, url: str, file: Path, scheme: str, width: int, height: int) ->
     content = page.screenshot()
     page.context.close()
     with Image.open(BytesIO(content)) as picture:
-        picture = picture.convert("RGB")
-        if file.suffix == ".webp":
-            picture.save(file, lossless=True)
-        else:  # half as large in the 256 colours that come nearest
-            picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(file, optimize=True)
+        picture.convert("RGB").save(file, lossless=True, quality=100, method=6)
     print(file.relative_to(serving.ROOT), file.stat().st_size)
 
 
