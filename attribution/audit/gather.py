@@ -22,6 +22,7 @@ from attribution.workspace.workspace import Workspace
 FEATURES = "patches"  # learned where there are none: the quickest of those that see no label
 FEATURE_SECONDS = 0.004  # of learning them, for each image
 IMAGE_SECONDS = 0.0005  # of whatever trains nothing, for each image
+START_SECONDS = 3.0  # of a command, until it has opened the workspace
 BASE_MODELS = 5  # trained where there are none
 #: no evidence of a wrong label, but what other evidence has to beat: computed when it is asked for by name
 CONTROLS = ("knn-pixels", self_influence.NAME)
@@ -115,7 +116,7 @@ def steps(workspace: Workspace) -> list[Step]:
     ]
     taken = {name for family in (dynamics, out_of_sample, in_sample) for name in family.names(workspace)}
     others = [name for name in requirements if name not in {COMBINED, *CONTROLS, *taken}]
-    quick = [_features_step(workspace), Step("what needs no training", to_build(others), n * IMAGE_SECONDS)]
+    quick = [_features_step(workspace), Step("what needs no training", to_build(others), START_SECONDS + n * IMAGE_SECONDS)]
     return [step for step in (*quick, *trainings) if step and step.detectors]
 
 
