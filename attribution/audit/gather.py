@@ -116,7 +116,10 @@ def steps(workspace: Workspace) -> list[Step]:
     ]
     taken = {name for family in (dynamics, out_of_sample, in_sample) for name in family.names(workspace)}
     others = [name for name in requirements if name not in {COMBINED, *CONTROLS, *taken}]
-    quick = [_features_step(workspace), Step("what needs no training", to_build(others), START_SECONDS + n * IMAGE_SECONDS)]
+    quick = [
+        _features_step(workspace),
+        Step("what needs no training", to_build(others), START_SECONDS + n * IMAGE_SECONDS),
+    ]
     return [step for step in (*quick, *trainings) if step and step.detectors]
 
 
