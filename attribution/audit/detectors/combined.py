@@ -57,7 +57,7 @@ def compute(workspace: Workspace, names: list[str], progress: Progress) -> dict[
             held_out[member.name] = probabilities
     combination = combine(members, held_out, np.asarray(workspace.train_labels))
     heaviest_first = sorted(combination.weights.items(), key=lambda item: -item[1])
-    kinds = ", ".join(f"{kind} {weight:.0%}" for kind, weight in heaviest_first)
+    kinds = ", ".join(f"{kind} {100 * weight:.0f} %" for kind, weight in heaviest_first)
     return {
         stored.COMBINED: ComputedDetector(
             combination.scores,
