@@ -20,7 +20,7 @@ from attribution.workspace.parts import Progress
 from attribution.workspace.workspace import Workspace
 
 FEATURES = "patches"  # learned where there are none: the quickest of those that see no label
-FEATURE_SECONDS = 0.004  # of learning them, for each image
+FEATURE_SECONDS = 0.01  # of learning them, for each image
 IMAGE_SECONDS = 0.0005  # of whatever trains nothing, for each image
 START_SECONDS = 3.0  # of a command, until it has opened the workspace
 BASE_MODELS = 5  # trained where there are none
