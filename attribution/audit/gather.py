@@ -24,8 +24,8 @@ FEATURE_SECONDS = 0.01  # of learning them, for each image
 IMAGE_SECONDS = 0.0005  # of whatever trains nothing, for each image
 START_SECONDS = 3.0  # of a command, until it has opened the workspace
 BASE_MODELS = 5  # trained where there are none
-#: no evidence of a wrong label, but what other evidence has to beat: computed when it is asked for by name
-CONTROLS = ("knn-pixels", self_influence.NAME)
+#: computed when they are asked for by name: pixels are a control, and self-influence takes long for what it finds
+LEFT_OUT = (f"{knn.PREFIX}pixels", self_influence.NAME)
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,8 @@ def steps(workspace: Workspace) -> list[Step]:
     """What is still to be done, the quickest first. Raises UserError where no label can be wrong."""
     workspace = _own(workspace)
     requirements = detectors.available(workspace)
-    if requirements.get(COMBINED) and len(set(workspace.train_labels.tolist())) < 2:
-        raise UserError(requirements[COMBINED])
+    if single_class := detectors.single_class_error(workspace):
+        raise UserError(single_class)
     n = workspace.n_train
     training = _training_seconds(workspace)
 
@@ -115,7 +115,7 @@ def steps(workspace: Workspace) -> list[Step]:
         _base_step(workspace, to_build, training),
     ]
     taken = {name for family in (dynamics, out_of_sample, in_sample) for name in family.names(workspace)}
-    others = [name for name in requirements if name not in {COMBINED, *CONTROLS, *taken}]
+    others = [name for name in requirements if name not in {COMBINED, *LEFT_OUT, *taken}]
     quick = [
         _features_step(workspace),
         Step("what needs no training", to_build(others), START_SECONDS + n * IMAGE_SECONDS),

@@ -30,12 +30,13 @@ __all__ = [
     "load",
     "load_harmed",
     "names",
+    "single_class_error",
 ]
 
 
 def available(workspace: Workspace) -> dict[str, str]:
     """Every detector that there could be -> "" where it can be built now, else what it needs, without a full stop."""
-    single_class = _single_class_error(workspace)
+    single_class = single_class_error(workspace)
     families = {COMBINED: combined, **family_by_name(workspace)}
     return {name: single_class or family.missing_requirement(workspace, name) for name, family in families.items()}
 
@@ -58,7 +59,7 @@ def build_detectors(
     requirements, failure = available(workspace), None
     is_all = chosen is None
     if chosen is None:
-        if single_class := _single_class_error(workspace):
+        if single_class := single_class_error(workspace):
             raise UserError(single_class)
         chosen = [
             name
@@ -114,7 +115,8 @@ def build_detectors(
     return built
 
 
-def _single_class_error(workspace: Workspace) -> str:
+def single_class_error(workspace: Workspace) -> str:
+    """Why no label can be suspected where all are the same, else ""."""
     if len(np.unique(workspace.train_labels)) > 1:
         return ""
     return f"all training images of {workspace.name} carry one label, and no detector can tell whether it is wrong"

@@ -1,8 +1,8 @@
 """One order from all evidence, weighed by what can be measured without knowing which labels are wrong.
 
 Predictions of models that did not see the image are pooled by how likely they make the given labels, and kinds of
-evidence are weighed by how far they agree: see `attribution.metrics.pooling`. The rule was developed on CIFAR-10's
-images 10,000 to 20,000 with labels that weak classifiers had made wrong, and fixed before it was tried on others.
+evidence are weighed by how far they agree: see `attribution.metrics.pooling`. docs/protocol.md, section 5, has what the
+rule was developed on, and that it was fixed before it was tried on anything that it is judged by.
 """
 
 from dataclasses import dataclass
