@@ -87,6 +87,42 @@ def test_each_target_is_one_step_and_the_cut_is_none(open_page):
     expect(target(page)).to_have_value("13")
 
 
+def test_next_goes_on_from_where_two_quick_backs_led(open_page):
+    """The answer to the first Back may arrive after the second one."""
+    page = open_page("/?target=12&model=demo-cnn")
+    for pause in (0, 30, 60, 0, 30, 60):
+        for wanted in ("13", "14"):
+            page.get_by_role("button", name="Next").first.click()
+            expect(target(page)).to_have_value(wanted)
+            expect(page).to_have_url(re.compile(f"target={wanted}"))
+        serving.settle(page)
+        page.go_back()
+        expect(target(page)).to_have_value("13")
+        page.wait_for_timeout(pause)
+        page.go_back()
+        expect(target(page)).to_have_value("12")
+        serving.settle(page)
+
+
+def test_a_late_answer_does_not_move_the_address_and_is_told_so_a_few_times_only(open_page):
+    page = open_page("/?target=12&model=demo-cnn")
+    page.get_by_role("button", name="Next").first.click()
+    expect(page).to_have_url(re.compile("target=13"))
+    serving.settle(page)
+    page.go_back()
+    expect(target(page)).to_have_value("12")
+    serving.settle(page)
+    page.evaluate("window.told = 0; addEventListener('popstate', () => { window.told += 1; })")
+    late = "history.replaceState({}, '', location.search.replace('target=12', 'target=13'))"
+    for told in (1, 2, 3, 3):
+        page.evaluate(late)
+        page.wait_for_timeout(100)
+        assert page.evaluate("window.told") == told
+    expect(page).to_have_url(re.compile("target=12"))
+    serving.settle(page)
+    expect(target(page)).to_have_value("12")
+
+
 @pytest.mark.parametrize(("old", "room"), [
     ("/methods?tab=cost&target=5", "/compare"),
     ("/audit?queue=1", "/labels"),
