@@ -258,7 +258,8 @@ def _evaluate_decisions(ws: Workspace, as_json: bool) -> None:
         uses_val = review_queue.uses_validation(ws, log, current)
         without = tuple(review_queue.starting_targets(log))
         damage = log.damage()
-    answer = accuracy_curve.compute(ws, ws.recipe, accuracy_curve.decision_steps(ws, current), uses_val, without)
+    steps = accuracy_curve.decision_steps(ws, current)
+    answer = with_progress(accuracy_curve.measure, ws, ws.recipe, steps, uses_val, without)
     rows = [
         {
             "decided": f"{point['decided']:,}",

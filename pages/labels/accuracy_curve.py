@@ -5,47 +5,70 @@ import streamlit as st
 
 from attribution import UserError, Workspace
 from attribution.audit import accuracy_curve
-from attribution.training.edits import Edit
+from attribution.experiments.estimate import cost_of
+from attribution.store.results import ResultStore
 from pages.labels import gain_text
-from pages.ui import cli_command, theme
+from pages.ui import cli_command, measurement
 from pages.ui import format as write
 
+MEASURE = ["evaluate", "inspection", "--decisions"]
 COLOUR, BAND = "#3F8F7F", "rgba(63, 143, 127, 0.15)"
 
 
 def draw(ws: Workspace, decided: dict, uses_val: bool, without: list[int]) -> None:
-    """The curve of the current decisions; nothing where they change no label, or where there is no head. decided:
-    training image -> its current decision; uses_val, without: as of `gain.gain_spec`."""
+    """The curve of the current decisions or the last one that was measured, and the button that measures it; nothing
+    where they change no label, or where there is no head. decided: training image -> its current decision; uses_val,
+    without: as of `gain.gain_spec`."""
     name = accuracy_curve.choose_head(ws)
     steps = accuracy_curve.decision_steps(ws, decided)
     if name is None or not steps[-1][1].k:
         return
     st.subheader("Accuracy as decisions come in", anchor=False)
     try:
-        answer = _curve(ws, theme.cache_key(ws), name, steps, uses_val, tuple(without))
+        accuracy_curve.check_judged(ws, uses_val, tuple(without))
     except UserError as error:
         st.caption(write.sentence(error))
         return
-    st.caption(write.plain(text(ws, answer)))
-    st.plotly_chart(
-        chart(answer),
-        key="accuracy curve",
-        config={"displayModeBar": False},
-        alt="accuracy after so many decisions; the sentence above has its first and last value",
+    with ResultStore.for_workspace(ws) as store:
+        answer = accuracy_curve.load(ws, store, name, steps, uses_val, tuple(without))
+        shown = answer or accuracy_curve.load_latest(ws, store, name)
+        head = ws.with_model(name)
+        refits = cost_of(head, store, head.get_recipe().hash, len(steps), len(steps), 0)
+    running = measurement.under_way(head, MEASURE)
+    if not answer and not running:
+        st.caption(write.plain(offer_text(ws, name, len(steps), refits.start + len(steps) * refits.each)))
+        measurement.button(head, MEASURE, "Refit along the decisions")
+    if shown:
+        if not answer:
+            st.info(write.plain(earlier_text(shown, len(decided))), icon=":material/history:")
+        st.caption(write.plain(text(ws, shown)))
+        st.plotly_chart(
+            chart(shown),
+            key="accuracy curve",
+            config={"displayModeBar": False},
+            alt="accuracy after so many decisions; the sentence above has its first and last value",
+        )
+    if answer:
+        cli_command.popover(head, *MEASURE)
+
+
+def offer_text(ws: Workspace, name: str, refits: int, seconds: float) -> str:
+    """What the button does, and what it costs. refits: how many, of the head `name`; seconds: of all."""
+    stands_in = "" if name == ws.recipe else f", which stands in for {ws.recipe}"
+    return (
+        f"{write.counted(refits, 'exact refit')} of {name}{stands_in}, after more and more of the decisions in their "
+        f"order: about {write.seconds(seconds)}, in the background."
     )
-    cli_command.popover(ws.with_model(name), "evaluate", "inspection", "--decisions")
 
 
-@st.cache_data(max_entries=20, show_spinner="Refitting the head along the decisions…")
-def _curve(
-    _ws: Workspace, key: str, name: str, steps: list[tuple[int, Edit]], uses_val: bool, without: tuple[int, ...]
-) -> dict:
-    """`accuracy_curve.compute`, again only after a decision that changes a step. key: of the workspace."""
-    return accuracy_curve.compute(_ws, name, steps, uses_val, without)
+def earlier_text(answer: dict, decided: int) -> str:
+    """What is said above a curve of other decisions than the current ones. decided: how many those are."""
+    before = write.counted(answer["curve"][-1]["decided"], "decision")
+    return f"Measured when there were {before}; now there are {write.count(decided)}, or other ones."
 
 
 def text(ws: Workspace, answer: dict) -> str:
-    """What was measured, and the first and last value. answer: as `accuracy_curve.compute`."""
+    """What was measured, and the first and last value. answer: as `accuracy_curve.measure`."""
     name, first, last = answer["recipe"], answer["curve"][0], answer["curve"][-1]
     measured = f"{name} is" if name == ws.recipe else f"{ws.recipe} would have to be trained; {name} stands in. It is"
     half = " (the second half; the first may have influenced which images were reviewed)" if answer["uses_val"] else ""

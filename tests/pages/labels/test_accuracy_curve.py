@@ -29,9 +29,28 @@ def opened(standing=STANDING, uses_val=False, without=(), model=None):
     return app.run()
 
 
-def test_the_curve(ws):
+def measured(ws, standing=STANDING, uses_val=False):
+    return accuracy_curve.measure(ws, "head-moco", accuracy_curve.decision_steps(ws, standing), uses_val)
+
+
+def test_it_is_asked_for_by_a_button(ws, monkeypatch):
     app = opened()
-    answer = accuracy_curve.compute(ws, "head-moco", accuracy_curve.decision_steps(ws, STANDING))
+    assert not app.exception and not app.get("plotly_chart")
+    assert "12 exact refits of head-moco, which stands in for demo-cnn, after more and more of the decisions" in texts(app)
+    started = []
+    monkeypatch.setattr(
+        "attribution.runner.commands.start_command", lambda ws, words: started.append((ws.model, list(words)))
+    )
+    app.button[0].click().run()
+    assert started == [("head-moco", ["evaluate", "inspection", "--decisions", "--model", "head-moco"])]
+    measured(ws)
+    app.run()
+    assert app.get("plotly_chart") and not app.button
+
+
+def test_the_curve(ws):
+    answer = measured(ws)
+    app = opened()
     assert not app.exception and app.subheader[0].value == "Accuracy as decisions come in"
     assert "demo-cnn would have to be trained; head-moco stands in. It is refitted" in texts(app)
     last = answer["curve"][-1]
@@ -47,6 +66,7 @@ def test_the_curve(ws):
 
 
 def test_under_a_head_it_is_that_head(ws):
+    measured(ws, uses_val=True)
     app = opened(model="head-moco", uses_val=True)
     assert not app.exception and "head-moco is refitted" in texts(app) and "stands in" not in texts(app)
     assert "on 6 validation images (the second half; the first may have influenced which" in texts(app)
@@ -60,20 +80,18 @@ def test_where_there_is_nothing_to_see(ws, monkeypatch):
     assert not opened().subheader
 
 
-def test_it_is_computed_again_only_after_a_decision_that_changes_it(ws, monkeypatch):
-    asked, compute = [], accuracy_curve.compute
-    monkeypatch.setattr(accuracy_curve, "compute", lambda *given: asked.append(given) or compute(*given))
+def test_another_decision_leaves_the_curve_of_before_and_says_so(ws):
     standing = {image: decided("relabel", 0) for image in (4, 5)}
-    opened(standing).run()
-    assert len(asked) == 1
-    opened(standing | {6: decided("remove")})
-    assert len(asked) == 2
-    opened(standing)
-    assert len(asked) == 2
+    measured(ws, standing)
+    assert "Measured when" not in texts(opened(standing))
+    app = opened(standing | {6: decided("remove")})
+    assert "Measured when there were 2 decisions; now there are 3, or other ones." in texts(app)
+    assert app.get("plotly_chart") and app.button[0].label == "Refit along the decisions"
 
 
 def test_it_stands_in_the_third_step(ws, log, queue):
     first, second = queue.items[:2]
     log.append([entry(first, "remove"), entry(second, "remove")], "me", "tab", queue.number)
     app = open_page("labels", step=state.BENEFIT)
-    assert not app.exception and "after 2 decisions: " in texts(app) and "Accuracy as decisions come in" in texts(app)
+    assert not app.exception and "Accuracy as decisions come in" in texts(app)
+    assert "Refit along the decisions" in [button.label for button in app.button]

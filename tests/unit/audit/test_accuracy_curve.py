@@ -8,6 +8,7 @@ import pytest
 
 from attribution import UserError
 from attribution.audit import accuracy_curve
+from attribution.store.results import ResultStore
 from attribution.training.edits import correct, no_edit, relabel
 from attribution.training.head import Head
 from attribution.workspace.validation_split import validation_halves
@@ -43,7 +44,7 @@ def test_each_point_is_a_refit(ws):
     """Half of the images are turned wrong, so that something is to be gained."""
     labels = {image: (ws.train_labels[image] + 1) % 3 for image in range(0, 60, 2)}
     steps = [(0, no_edit()), (30, relabel(list(labels), list(labels.values()))), (60, no_edit())]
-    answer = accuracy_curve.compute(ws, "head-moco", steps)
+    answer = accuracy_curve.measure(ws, "head-moco", steps)
     train, val = (np.asarray(array) for array in (ws.feature("moco").train, ws.feature("moco").val))
     penalty, after = ws.head("moco").head.penalty, np.array(ws.train_labels)
     after[list(labels)] = list(labels.values())
@@ -61,9 +62,26 @@ def test_each_point_is_a_refit(ws):
 
 def test_images_that_led_to_a_decision_do_not_judge(ws):
     steps, judging = [(0, no_edit())], validation_halves(ws)[1]
-    assert accuracy_curve.compute(ws, "head-moco", steps, True)["n"] == 6
-    assert accuracy_curve.compute(ws, "head-moco", steps, True, tuple(judging[:2]))["n"] == 4
+    assert accuracy_curve.measure(ws, "head-moco", steps, True)["n"] == 6
+    assert accuracy_curve.measure(ws, "head-moco", steps, True, tuple(judging[:2]))["n"] == 4
     with pytest.raises(UserError, match="too few validation images"):
-        accuracy_curve.compute(ws, "head-moco", steps, without=tuple(range(12)))
+        accuracy_curve.measure(ws, "head-moco", steps, without=tuple(range(12)))
     with pytest.raises(UserError, match="removes every training image"):
-        accuracy_curve.compute(ws, "head-moco", [(60, correct({}, range(60)))])
+        accuracy_curve.measure(ws, "head-moco", [(60, correct({}, range(60)))])
+
+
+def test_an_answer_is_kept_under_its_question(ws):
+    steps, other = [(0, no_edit()), (1, correct({}, [7]))], [(0, no_edit()), (1, correct({}, [8]))]
+    at = []
+    with ResultStore.for_workspace(ws) as store:
+        assert accuracy_curve.load(ws, store, "head-moco", steps) is None
+        assert accuracy_curve.load_latest(ws, store, "head-moco") is None
+        answer = accuracy_curve.measure(ws, "head-moco", steps, progress=lambda *now: at.append(now[1:]))
+        kept = accuracy_curve.load(ws, store, "head-moco", steps)
+        assert {name: kept[name] for name in answer} == answer and kept["created"] > 0
+        assert at == [(0, 2), (1, 2), (2, 2)]
+        for asked in ((other,), (steps, True), (steps, False, (3,))):
+            assert accuracy_curve.load(ws, store, "head-moco", *asked) is None
+        assert accuracy_curve.load_latest(ws, store, "head-moco") == kept
+        later = accuracy_curve.measure(ws, "head-moco", other)
+        assert accuracy_curve.load_latest(ws, store, "head-moco")["curve"] == later["curve"]
