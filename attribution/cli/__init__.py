@@ -28,7 +28,7 @@ os.environ.setdefault("TQDM_DISABLE", "1")  # libraries' own bars would run into
 from attribution.builds.halves import held_out_provenance
 from attribution.experiments import jobs as background_jobs
 from attribution.experiments.spec import Spec
-from attribution.export.numbers import duration, estimate, number, percent, score
+from attribution.export.numbers import duration, number, percent, score
 from attribution.files import write_json
 from attribution.inputs import limits, names
 from attribution.rankings import default_rankings
@@ -167,14 +167,6 @@ def accuracy_text(provenance: dict) -> str:
     if provenance.get("knn_accuracy") is None:
         return "kNN accuracy not measured: too many features"
     return f"kNN accuracy {percent(provenance['knn_accuracy'])} on {provenance['measured_on']}"
-
-
-def mean_ci(row: dict, scale: float = 1, digits: int = 3, sign: bool = False) -> str:
-    """A mean with its interval: row {"mean", "ci"}, either None where it is not known. scale: 100 for percents."""
-    if row["mean"] is None:
-        return estimate(None, None)
-    ends = row["ci"] and [scale * end for end in row["ci"]]
-    return estimate(scale * row["mean"], ends, digits, sign)
 
 
 def halves_text(ws: Workspace, answer: dict) -> str:

@@ -18,7 +18,6 @@ from attribution.cli import (
     answered,
     decisions_text,
     fraction_option,
-    mean_ci,
     print_answer,
     say,
     split_names,
@@ -27,7 +26,7 @@ from attribution.cli import (
     with_progress,
 )
 from attribution.errors import UserError
-from attribution.export.numbers import duration, estimate, number, p_value, percent
+from attribution.export.numbers import duration, estimate, mean_ci, number, p_value, percent
 from attribution.inputs import limits
 from attribution.runner import commands
 from attribution.workspace import heads

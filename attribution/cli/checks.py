@@ -14,7 +14,6 @@ from attribution.cli import (
     Recipe,
     WorkspaceOption,
     command_line,
-    mean_ci,
     print_answer,
     ranking_names,
     split_names,
@@ -23,7 +22,7 @@ from attribution.cli import (
 )
 from attribution.cli.evaluate import save_for_pages
 from attribution.errors import UserError
-from attribution.export.numbers import MISSING, estimate, number, percent
+from attribution.export.numbers import MISSING, estimate, mean_ci, number, percent
 from attribution.files import user_path, write_json
 from attribution.inputs import limits
 from attribution.workspace.provenance import command_provenance

@@ -19,7 +19,6 @@ from attribution.cli import (
     command_line,
     draw_text,
     halves_text,
-    mean_ci,
     print_answer,
     ranking_names,
     say,
@@ -28,7 +27,7 @@ from attribution.cli import (
     with_progress,
 )
 from attribution.errors import UserError
-from attribution.export.numbers import byte_size, duration, estimate, number, p_value
+from attribution.export.numbers import byte_size, duration, estimate, mean_ci, number, p_value
 from attribution.files import user_path
 from attribution.inputs import limits
 from attribution.store.results import ResultStore

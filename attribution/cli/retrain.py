@@ -17,7 +17,6 @@ from attribution.cli import (
     Target,
     WorkspaceOption,
     answered,
-    mean_ci,
     print_answer,
     ranking_names,
     run_job,
@@ -33,6 +32,7 @@ from attribution.experiments.spec import SEEDS
 from attribution.experiments.study import STUDY_SEED, study_spec
 from attribution.experiments.support import support_spec
 from attribution.experiments.unedited import unedited_spec
+from attribution.export.numbers import mean_ci
 from attribution.features import near_duplicates
 from attribution.files import user_path
 from attribution.inputs import limits

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from attribution.errors import UserError
 from attribution.experiments.disjoint import DisjointSpec
+from attribution.experiments.group import GroupSpec
 from attribution.experiments.halves import SubsetsSpec
 from attribution.experiments.paired_arms import PairedArmsSpec
 from attribution.experiments.pruning import PruningSpec
@@ -31,6 +32,7 @@ EXPERIMENTS: dict[str, type[Spec]] = {
         PairedArmsSpec,
         RemovalsSpec,
         UnrolledSpec,
+        GroupSpec,
     )
 }
 #: verbs that let all others go first

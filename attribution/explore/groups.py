@@ -5,6 +5,7 @@ from one half of the members, so that the other half can judge what came of it.
 """
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,6 +105,22 @@ def read_group(workspace: Workspace, text: str) -> Group:
         raise UserError(f"no validation image is {about} under {workspace.recipe}; choose another group or --model")
     wrong = bool((predicted != labels)[members].all())
     return Group(text, about, members, "harmful" if wrong else "helpful")
+
+
+def name_group(
+    workspace: Workspace, members: np.ndarray, label: int | None = None, predicted: int | None = None
+) -> str:
+    """The shortest text that `read_group` reads as exactly these validation images (int, ascending). label, predicted:
+    numbers of the classes they have in common, where that is known."""
+    true, said = (None if number is None else workspace.classes[number] for number in (label, predicted))
+    texts = [f"{true}->{said}"] if true and said else []
+    texts += [f"class:{true}", f"wrong:{true}"] if true and not said else []
+    texts += [f"false-positives:{said}"] if said and not true else []
+    for text in texts:
+        with suppress(UserError):  # a class whose name says something else here
+            if np.array_equal(read_group(workspace, text).members, members):
+                return text
+    return f"ids:{','.join(map(str, np.asarray(members).tolist()))}"
 
 
 def rank_group(workspace: Workspace, ranking: Ranking, targets: np.ndarray, end: str) -> GroupRanking:

@@ -76,6 +76,18 @@ def estimate(mean: float | None, ends: tuple[float, float] | None, digits: int =
     return number(mean, digits, sign) + between
 
 
+def mean_ci(row: dict, scale: float = 1, digits: int = 3, sign: bool = False) -> str:
+    """A mean with its interval: row {"mean", "ci"}, either None where it is not known. scale: 100 for percents.
+
+    >>> mean_ci({"mean": 0.25, "ci": [0.125, 0.5]}, 100, 1)
+    '25.0 (12.5 to 50.0)'
+    """
+    if row["mean"] is None:
+        return estimate(None, None)
+    ends = row["ci"] and [scale * end for end in row["ci"]]
+    return estimate(scale * row["mean"], ends, digits, sign)
+
+
 def p_value(p: float | None) -> str:
     """A p value, with no more digits than tell something; `MISSING` for None.
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 
 from attribution.experiments.disjoint import DisjointSpec
+from attribution.experiments.group import GroupSpec
 from attribution.experiments.paired_arms import PairedArmsSpec
 from attribution.experiments.pruning import PruningSpec
 from attribution.experiments.retrain import RetrainSpec
@@ -95,6 +96,8 @@ def result_link(job: Job, own_recipe: str) -> tuple[str, str, dict] | None:
     if any(kind.matches(spec) for kind in (RetrainSpec, SupportSpec, DisjointSpec)):
         asked = {state.TARGET: str(spec["target"]), **_prefix(spec), "job": str(job.id), **model}
         return "debug", "Show in Debug", asked
+    if GroupSpec.matches(spec):
+        return "debug", "Show in Debug", state.group_link(spec["group"]) | model
     if UnrolledSpec.matches(spec):
         return "debug", "Show in Debug", {state.TARGET: str(spec["target"]), state.CUT_RANKING: on_demand.NAME, **model}
     if PruningSpec.matches(spec):

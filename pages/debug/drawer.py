@@ -1,8 +1,8 @@
 """What slides over the rows from the right when it is asked for: the verdict, how far to trust the rows, the history,
-the selected image.
+the selected image, the group of all targets that match the filters.
 
-Which panel is open stands in the address (panel=verdict, trust, history or image), and so do the job and the image: a
-reload, Back and a second tab show the same."""
+Which panel is open stands in the address (panel=verdict, trust, history, image or group), and so do the job and the
+image: a reload, Back and a second tab show the same."""
 
 from collections.abc import Callable
 
@@ -12,8 +12,8 @@ from attribution import Workspace
 from pages.ui import link
 from pages.ui.tile_strip import component
 
-TRUST = "trust"
-PANELS = {"verdict": "Verdict", TRUST: "Trust", "history": "History", "image": "Image"}
+TRUST, GROUP = "trust", "group"
+PANELS = {"verdict": "Verdict", TRUST: "Trust", "history": "History", GROUP: "Group", "image": "Image"}
 PANEL, IMAGE = "panel", "image"  # parameters of the address
 TAB = "tab of the drawer"
 SEEN = "what the drawer was about"  # key: the target of the run before, and the image
@@ -27,7 +27,9 @@ def restore(ws: Workspace) -> list[str]:
     params, errors = st.query_params, []
     if (panel := params.get(PANEL)) is not None and panel not in PANELS:
         del params[PANEL]
-        errors.append("this link opens a panel that there is not; it is one of verdict, trust, history and image")
+        errors.append(
+            "this link opens a panel that there is not; it is one of verdict, trust, history, group and image"
+        )
     if IMAGE in params and not 0 <= (link.number(IMAGE) if link.number(IMAGE) is not None else -1) < ws.n_train:
         del params[IMAGE]
         errors.append(f"this link selects a training image that there is not; give 0 to {ws.n_train - 1}")

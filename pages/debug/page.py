@@ -18,6 +18,7 @@ from pages.debug import (
     computed_row,
     copies,
     drawer,
+    drawer_group,
     drawer_history,
     drawer_image,
     drawer_verdict,
@@ -104,7 +105,7 @@ def _draw_target(
     with st.container():
         computed_row.draw(ws, target, chosen.rankings)
     lineup = _draw_rows(ws, target, choice, first, strip, places.bar)
-    _draw_verdict(ws, target, choice, lineup, line, places.bar, drawer_place)
+    _draw_verdict(ws, target, choice, lineup, line, places.bar, drawer_place, filters)
     with line:
         copies.draw(ws, target, on_image=drawer.select_image)
     if error:
@@ -164,7 +165,9 @@ def _draw_rows(ws: Workspace, target: int, choice: Choice, first: OpeningTarget 
     return Lineup(loaded, k, cut_ranking, planted)
 
 
-def _draw_verdict(ws: Workspace, target: int, choice: Choice, lineup: Lineup | None, line, bar, drawer_place) -> None:
+def _draw_verdict(
+    ws: Workspace, target: int, choice: Choice, lineup: Lineup | None, line, bar, drawer_place, filters: Filters
+) -> None:
     """What is known without the images left of the cut: the sentence, the button, the drawer; and the ways out."""
     supports = retraining.supports(ws).get(target, {})
     if lineup is None:
@@ -177,7 +180,7 @@ def _draw_verdict(ws: Workspace, target: int, choice: Choice, lineup: Lineup | N
     _draw_line(ws, target, supports, lineup.ranking, cut, line)
     export.draw(ws, target, lineup.rows, choice, lineup.k, lineup.ranking)
     with drawer_place:
-        _draw_drawer(ws, target, cut, lineup.rows, lineup.planted)
+        _draw_drawer(ws, target, cut, lineup, filters, choice.rankings)
 
 
 def _draw_line(ws: Workspace, target: int, supports: dict, ranking: str, cut: retraining.Cut, line) -> None:
@@ -211,15 +214,18 @@ def _pick(ws: Workspace, image: int) -> None:
         drawer.select_image(image)
 
 
-def _draw_drawer(ws: Workspace, target: int, cut: retraining.Cut, loaded: list[LineupRow], planted) -> None:
+def _draw_drawer(
+    ws: Workspace, target: int, cut: retraining.Cut, lineup: Lineup, filters: Filters, rankings: tuple[str, ...]
+) -> None:
     panels = {}
     if ws.has_base:
         panels["verdict"] = lambda: drawer_verdict.draw(ws, target, question.asked(ws, target, cut))
-    panels[drawer.TRUST] = lambda: trust.draw(ws, target, loaded)
+    panels[drawer.TRUST] = lambda: trust.draw(ws, target, lineup.rows)
     if ws.has_base:
         panels["history"] = lambda: drawer_history.draw(ws, target)
+        panels[drawer.GROUP] = lambda: drawer_group.draw(ws, filters, rankings, lineup.ranking, drawer.select_image)
     if (image := drawer.image()) is not None:
-        panels["image"] = lambda: drawer_image.draw(ws, target, image, loaded, planted, _follow_image)
+        panels["image"] = lambda: drawer_image.draw(ws, target, image, lineup.rows, lineup.planted, _follow_image)
     drawer.draw(panels)
 
 

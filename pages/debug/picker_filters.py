@@ -34,11 +34,12 @@ state_of = st.session_state
 @dataclass(frozen=True)
 class Filters:
     """What the filters say. targets: those that match, int64 ascending. values: of each filter, to see a change.
-    active: whether any filter is set."""
+    active: whether any filter is set. classes: numbers of the true and of the predicted class, None for any."""
 
     targets: np.ndarray
     values: tuple
     active: bool
+    classes: tuple[int | None, int | None]
 
 
 def draw(ws: Workspace, ranked: np.ndarray) -> Filters:
@@ -75,7 +76,8 @@ def draw(ws: Workspace, ranked: np.ndarray) -> Filters:
     if name in kept:
         targets = np.intersect1d(targets, kept[name])
     values = (kind, label, predicted, tuple(confidence), name)
-    return Filters(targets, values, values != ("all", ANY, ANY, ALL_CONFIDENCES, ANY))
+    active = values != ("all", ANY, ANY, ALL_CONFIDENCES, ANY)
+    return Filters(targets, values, active, (numbers.get(label), numbers.get(predicted)))
 
 
 def choose(ws: Workspace, kind: str = "all", label: int | None = None, predicted: int | None = None) -> np.ndarray:

@@ -15,7 +15,7 @@ from attribution.inputs.limits import shortened
 from attribution.rankings import row_names
 from attribution.rankings.combination import MARK
 from attribution.rankings.unrolled import on_demand
-from pages.debug import hint, map_view, picker_filters, retraining, start
+from pages.debug import drawer, hint, map_view, picker_filters, retraining, start
 from pages.debug.picker_filters import Filters
 from pages.ui import format as write
 from pages.ui import link, sprite_sheet, state, theme
@@ -212,6 +212,15 @@ def _draw_count(ws: Workspace, filters: Filters, target: int) -> None:
                 st.button(
                     "›", key="page on", disabled=page == pages - 1, args=(page + 1,), help="Later targets", **turn
                 )
+    if filters.active and len(targets) and ws.has_base:
+        st.button(
+            "Explain together",
+            key="explain together",
+            type="tertiary",
+            on_click=drawer.open_panel,
+            args=(drawer.GROUP,),
+            help="The training images behind all of these predictions, and what becomes of them without.",
+        )
 
 
 def _matches(place: str, filters: Filters, images: str) -> str:

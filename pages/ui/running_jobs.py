@@ -7,6 +7,7 @@ import streamlit as st
 
 from attribution import UserError, Workspace
 from attribution.experiments.disjoint import DisjointSpec
+from attribution.experiments.group import GroupSpec
 from attribution.experiments.paired_arms import PairedArmsSpec
 from attribution.experiments.pruning import PruningSpec
 from attribution.experiments.retrain import RetrainSpec
@@ -115,6 +116,9 @@ def result_address(task: Task) -> tuple[str, dict[str, str]]:
     if UnrolledSpec.matches(task.spec):
         model = {state.MODEL: task.spec["model"]} if task.spec.get("model") else {}
         return "debug", {state.TARGET: str(task.spec["target"]), state.CUT_RANKING: on_demand.NAME} | model
+    if GroupSpec.matches(task.spec):
+        model = {state.MODEL: task.spec["model"]} if task.spec.get("model") else {}
+        return "debug", state.group_link(task.spec["group"]) | model
     if PairedArmsSpec.matches(task.spec):
         return "labels", {state.STEP: state.BENEFIT}
     if StudySpec.matches(task.spec):

@@ -51,6 +51,12 @@ K_MAX = "k max"
 DISJOINT = "disjoint"
 WITH_NEAR_DUPLICATES = "with near-duplicates"
 
+# Of the drawer's group.
+GROUP_RANKING = "ranking of the group"
+GROUP_END = "end of the group"
+GROUP_K = "k of the group"
+GROUP_EDIT = "edit of the group"
+
 # Of Compare; the first three, OTHER_MODEL, CALIBRATED and STUDY_PROTOCOL are bound to the address bar.
 TAB = "tab"
 TOPIC = "topic"
@@ -206,3 +212,20 @@ def keep_selection() -> dict:
     state = st.session_state
     state[CARRIED] = state.get(CARRIED, {}) | {name: state[name] for name in CARRIED_KEYS if name in state}
     return state[CARRIED]
+
+
+def group_link(name: str) -> dict[str, str]:
+    """The parameters that open Debug on a group (`groups.read_group`) with its panel; of one that no filter makes, the
+    panel alone."""
+    kind, _, of = name.partition(":")
+    if "->" in name:
+        true, _, said = name.partition("->")
+        filters = {LABEL: true.strip(), PREDICTED: said.strip()}
+    else:
+        wrong = {SHOW: "wrong"}
+        filters = {
+            "class": {LABEL: of},
+            "wrong": {LABEL: of} | wrong,
+            "false-positives": {PREDICTED: of} | wrong,
+        }.get(kind, {})
+    return filters | {"panel": "group"}
