@@ -102,7 +102,9 @@ def _find(ws: Workspace, name: str) -> Task | None:
 def _is_looked_at(task: Task, room: str) -> bool:
     """Whether the page that is open is the one that shows a task's result."""
     folder, link = result_address(task)
-    tells = {name: link[name] for name in ("job", state.STEP) if name in link}
+    tells = {name: link[name] for name in ("job", state.STEP) if name in link} or {
+        name: link[name] for name in ("panel",) if name in link
+    }
     return folder == (room or "debug") and all(st.query_params.get(name) == tells[name] for name in tells)
 
 

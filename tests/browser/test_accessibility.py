@@ -14,6 +14,7 @@ PLACES = (
     "/?model=head-moco",
     "/?model=head-moco&show=wrong&target=3&panel=history",
     "/?model=head-moco&target=5&panel=image&image=67",
+    "/?model=head-moco&class=Coat&predicted=Shirt&panel=group",
     "/labels",
     "/labels?mode=wall",
     "/labels?step=2+Export",

@@ -36,7 +36,9 @@ def measured(ws, standing=STANDING, uses_val=False):
 def test_it_is_asked_for_by_a_button(ws, monkeypatch):
     app = opened()
     assert not app.exception and not app.get("plotly_chart")
-    assert "12 exact refits of head-moco, which stands in for demo-cnn, after more and more of the decisions" in texts(app)
+    assert "12 exact refits of head-moco, which stands in for demo-cnn, after more and more of the decisions" in texts(
+        app
+    )
     started = []
     monkeypatch.setattr(
         "attribution.runner.commands.start_command", lambda ws, words: started.append((ws.model, list(words)))

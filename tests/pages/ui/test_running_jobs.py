@@ -6,8 +6,11 @@ import pytest
 
 from attribution.audit.gain import gain_spec
 from attribution.experiments.retrain import retrain_spec
+from attribution.explore.group_edit import edit_spec
+from attribution.explore.groups import read_group
 from attribution.runner import commands
 from attribution.runner.commands import Command
+from attribution.training.edits import remove
 from pages.ui import running_jobs, state
 from tests.pages.page import open_page
 from tests.unit.audit.test_gain import STANDING
@@ -116,6 +119,17 @@ def test_where_results_are(ws, store, job):
     worth = store.job(store.add_job(spec, spec.describe()))
     assert running_jobs.result_address(worth) == ("labels", {state.STEP: "3 Measure the benefit"})
     assert running_jobs.result_address(command()) == ("data", {})
+    group = read_group(ws, "Box <b>->Dot")
+    asked = edit_spec(ws, group, remove([3]))
+    cell = store.job(store.add_job(asked, asked.describe()))
+    assert running_jobs.result_address(cell) == ("debug", {"class": "Box <b>", "predicted": "Dot", "panel": "group"})
+
+
+def test_a_group_is_linked_by_its_filters():
+    assert state.group_link("class:Coat") == {"class": "Coat", "panel": "group"}
+    assert state.group_link("wrong:Coat") == {"class": "Coat", "show": "wrong", "panel": "group"}
+    assert state.group_link("false-positives:Coat") == {"predicted": "Coat", "show": "wrong", "panel": "group"}
+    assert state.group_link("ids:3,5") == {"panel": "group"}
 
 
 def test_texts(ws, store, job):

@@ -58,7 +58,7 @@ def test_a_network_is_refused_in_one_sentence(ws, run):
         done = run("evaluate", *words)
         assert done.code == 2 and why in done.err and "Traceback" not in done.err, done.err
     for words, why in (
-        (("wrong:Box <b>", "--k", 3), "a network would have to be trained 110 times"),
+        (("class:Dot", "--k", 3, "--draws", 0), "--draws 0 is out of range"),
         (("Dot->Bar",), "no validation image is labelled Dot and predicted Bar"),
     ):
         done = run("group", *words, "--ranking", "l2-moco")

@@ -14,6 +14,7 @@ from attribution import UserError
 from attribution.audit import gain
 from attribution.experiments import registry
 from attribution.experiments.disjoint import disjoint_spec
+from attribution.experiments.group import group_spec
 from attribution.experiments.halves import subsets_spec
 from attribution.experiments.pruning import pruning_spec
 from attribution.experiments.removals import removals_spec
@@ -22,6 +23,7 @@ from attribution.experiments.study import study_spec
 from attribution.experiments.support import support_spec
 from attribution.experiments.unedited import unedited_spec
 from attribution.features import near_duplicates
+from attribution.training.edits import remove
 from tests.unit.experiments.test_jobs import drive
 
 PINNED = json.loads((Path(__file__).parent / "specs.json").read_text())
@@ -60,6 +62,7 @@ def specs(ws) -> dict:
         "worth": gain.gain_spec(ws, decisions, 2),
         "worth without": gain.gain_spec(ws, decisions, 2, True, without=[4]),
         "removals": removals_spec(ws, [[0, 3], [5]], [0, 1], 2),
+        "group": group_spec(ws, "ids:0,1,2", [0, 1], [2], remove([5, 9]), 3),
     }
 
 

@@ -7,7 +7,7 @@ from attribution import UserError
 from attribution.experiments.prefixes import random_controls
 from attribution.explore import group_edit
 from attribution.explore.group_edit import first_images
-from attribution.explore.groups import rank_group
+from attribution.explore.groups import rank_group, read_group
 from attribution.training.edits import relabel, remove
 
 
@@ -34,9 +34,9 @@ def test_an_edit_is_measured_by_refits(seen, to):
     assert (change["kind"], change["label"], change["images"]) == (edit.kind, to, list(edit.indices))
     assert sum(change["classes"].values()) == change["k"] == edit.k
     judged = change["judged"]
-    assert judged["margin"]["mean"] == pytest.approx((after - before)[members].mean(), abs=1e-3)
+    assert judged["margin"]["mean"] == pytest.approx((after - before)[members].mean(), abs=4e-3)
     by_random = np.mean(controls, 0) - before
-    assert judged["margin_difference"]["mean"] == pytest.approx((after - before - by_random)[members].mean(), abs=1e-3)
+    assert judged["margin_difference"]["mean"] == pytest.approx((after - before - by_random)[members].mean(), abs=4e-3)
     assert judged["after"] == (after[members] < 0).sum() and change["read"] == judged  # too few for halves
     assert change["rest"]["net"] == (after[rest] < 0).sum() - (before[rest] < 0).sum() and change["rest"]["n"] == 8
     assert json.loads(json.dumps(answer)) == answer
@@ -50,17 +50,17 @@ def test_a_larger_group_is_judged_by_the_other_half(seen, monkeypatch):
     ids = rank_group(seen, seen.ranking("influence-moco"), np.array(read), "helpful").ids
     assert [row["image"] for row in answer["first"][:3]] == ids[:3].tolist()
     after = margins(seen, remove(ids[:3])) - margins(seen)
-    assert answer["edit"]["judged"]["margin"]["mean"] == pytest.approx(after[judged].mean(), abs=1e-3)
-    assert answer["edit"]["read"]["margin"]["mean"] == pytest.approx(after[read].mean(), abs=1e-3)
+    assert answer["edit"]["judged"]["margin"]["mean"] == pytest.approx(after[judged].mean(), abs=4e-3)
+    assert answer["edit"]["read"]["margin"]["mean"] == pytest.approx(after[read].mean(), abs=4e-3)
     assert answer["edit"]["rest"]["n"] == 0
 
 
-def test_a_network_ranks_and_is_not_retrained(ws):
+def test_a_network_is_ranked_and_asks_for_trainings(ws):
     answer = group_edit.compute(ws, "wrong:Box <b>", "trak-10", top=2)
     assert answer["edit"] is None and answer["end"] == "harmful" and len(answer["first"]) == 2
     assert answer["errors"] == 1
-    with pytest.raises(UserError, match=r"trained 110 times for this \(22 training sets, 5 seeds each\).* --model"):
-        group_edit.compute(ws, "wrong:Box <b>", "trak-10", k=3)
+    spec = group_edit.edit_spec(ws, read_group(ws, "wrong:Box <b>"), remove([3]))
+    assert (spec.total, spec.draws, spec.group) == (31, 4, "wrong:Box <b>") and spec.read == spec.judged == [1]
 
 
 def test_what_cannot_be_edited(ws, seen):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from attribution import UserError, Workspace
-from attribution.explore.groups import Group, rank_group, read_group
+from attribution.explore.groups import Group, name_group, rank_group, read_group
 
 BOTH = np.array([0, 4])
 
@@ -82,3 +82,16 @@ def test_lists_go_by_the_mean_rank(ws):
         rank_group(ws, ws.ranking("first"), np.array([1, 2]), "helpful")
     with pytest.raises(UserError, match="say helpful or harmful"):
         rank_group(ws, ws.ranking("first"), BOTH, "both")
+
+
+def test_a_group_gets_the_name_that_is_read_back(ws):
+    for members, classes, name in (
+        ([1], (1, 2), "Box <b>->Dot"),
+        ([1, 4, 7, 10], (1, None), "class:Box <b>"),
+        ([1], (1, None), "wrong:Box <b>"),
+        ([1], (None, 2), "false-positives:Dot"),
+        ([2, 5], (2, None), "ids:2,5"),  # a filter beside
+        ([0, 3], (None, None), "ids:0,3"),
+    ):
+        assert name_group(ws, np.array(members), *classes) == name
+        assert read_group(ws, name).members.tolist() == members

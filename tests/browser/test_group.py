@@ -1,0 +1,27 @@
+"""A cell of the confusion matrix is explained together, and refitted for, in the browser."""
+
+import re
+
+from playwright.sync_api import expect
+
+from tests.browser import serving
+
+
+def test_a_cell_is_explained_and_refitted_for(open_page):
+    page = open_page("/?model=head-moco&class=Coat&predicted=Shirt")
+    page.get_by_role("button", name="Explain together").click()
+    drawer = page.get_by_role("dialog")
+    expect(drawer.get_by_role("heading", name="11 validation images labelled Coat and predicted Shirt")).to_be_visible()
+    expect(drawer.get_by_role("option")).to_have_count(24)
+    drawer.get_by_role("button", name=re.compile("^Remove 40 and refit")).click()
+    verdict = drawer.get_by_role("status").filter(has_text="Without these 40 training images")
+    expect(verdict).to_be_visible(timeout=60_000)
+    said = verdict.inner_text()
+    assert "falls from 11 to 8 errors" in said
+    page.reload()
+    serving.settle(page)
+    expect(verdict).to_have_text(said)  # the link brings it back, and nothing is refitted
+    drawer.get_by_role("option").first.click()
+    expect(page).to_have_url(re.compile("panel=image"))
+    page.keyboard.press("Escape")
+    expect(drawer).to_have_count(0)
