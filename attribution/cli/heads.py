@@ -251,7 +251,8 @@ def group(
         typer.Argument(
             metavar="GROUP",
             help="Validation images: Coat->Shirt (labelled Coat, predicted Shirt), class:Coat, wrong:Coat, "
-            "false-positives:Shirt, or ids:3,5,9.",
+            "false-positives:Shirt, ids:3,5,9, differ:MODEL (predicted otherwise by it) or lost-to:MODEL (right by it "
+            "alone).",
         ),
     ],
     ranking: RankingName,
@@ -271,6 +272,18 @@ def group(
         whole_option("--draws", 1, limits.MAX_DRAWS, "Random edits beside the edit; 20 under a head, else 4."),
     ] = None,
     seed: Annotated[int, whole_option("--seed", 0, limits.MAX_SEED, "Draws the halves of the group.")] = 0,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            help="Another ranking: lists the images whose scores by the two differ most, to compare two models."
+        ),
+    ] = None,
+    other_model: Annotated[
+        str | None,
+        typer.Option(
+            help="With --against: the edit is made under this model, too; the head of an influence, if not given."
+        ),
+    ] = None,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
@@ -278,11 +291,15 @@ def group(
     them. Seconds under a head (--model), else trainings of five seeds each."""
     from attribution.explore import group_edit
 
-    answer = with_progress(group_edit.compute, ws, name, ranking, end, top, k, relabel, draws, seed)
+    answer = with_progress(
+        group_edit.compute, ws, name, ranking, end, top, k, relabel, draws, seed, against, other_model
+    )
     rows = [{"rank": at, **row} for at, row in enumerate(answer["first"], 1)]
     if answer["by"] == "mean rank":
         rows = [{**row, "score": number(row["score"], 1)} for row in rows]
     lines = edit_sentences(answer, k) if answer["edit"] else []
+    if other := answer.get("other"):
+        lines += [f"Under {other['recipe']} {other['recipe_hash']}:", *edit_sentences({**answer, **other}, k)]
     print_answer(as_json, answer, *group_sentences(answer), ("", rows), *lines)
 
 

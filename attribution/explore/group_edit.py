@@ -7,9 +7,11 @@ import numpy as np
 from attribution.errors import UserError
 from attribution.experiments import jobs
 from attribution.experiments.group import GroupSpec, group_spec
-from attribution.explore.groups import SEED, Group, GroupRanking, class_number, rank_group, read_group
+from attribution.explore.groups import SEED, Group, GroupRanking, class_number, rank_difference, rank_group, read_group
 from attribution.rankings.base import check_k
+from attribution.rankings.influence import Influence
 from attribution.training.edits import Edit, relabel, remove
+from attribution.training.head.recipe import PREFIX as HEAD_PREFIX
 from attribution.workspace.parts import Progress
 from attribution.workspace.workspace import Workspace
 
@@ -24,30 +26,58 @@ def compute(
     to: str | None = None,
     draws: int | None = None,
     seed: int = SEED,
+    against: str | None = None,
+    other_model: str | None = None,
     progress: Progress = lambda *at: None,
 ) -> dict:
     """The first `top` training images of a ranking for the group `name` (`read_group`), and with `k` what an edit of
     the first k does.
 
+    against: another ranking; the images are then those whose scores by the two differ most (`rank_difference`), and the
+    edit is made under `other_model`, too, if not given the head that an influence explains.
     end: helpful or harmful; None takes the group's. to: a class whose label these images are given; None removes them.
     {"workspace", "recipe", "recipe_hash", "group", "about", "members", "errors": those that are wrong, "ranking",
     "end", "by": "sum" of scores or "mean rank", "heuristic", "seed", "checked": whether halves were drawn, "read",
     "judged": the members of each, "ranked": how many of "read" the ranking ranks, "listed": training images at that
-    end, "first": [{"image", "label", "score"}], "edit": `GroupSpec.answer`, or None}. Raises UserError as `read_group`,
-    `rank_group`, `first_images` and `jobs.run_job`, and for a class without a k.
+    end, "first": [{"image", "label", "score"}], "edit": `GroupSpec.answer`, or None, and with another
+    ranking "against" and "other": {"recipe", "recipe_hash", "edit"}, or None where nothing is edited}. Raises UserError
+    as `read_group`, `rank_group`, `first_images` and `jobs.run_job`, and for a class without a k.
     """
     if to is not None and k is None:
         raise UserError("it is not said how many images are relabelled; give their number with --k")
     group = read_group(workspace, name)
     number = None if to is None else class_number(workspace, to)
     end = end or group.end
-    ranked = rank_group(workspace, workspace.ranking(ranking), group.halves(seed)[0], end)
+    read, _ = group.halves(seed)
+    if against is None:
+        ranked = rank_group(workspace, workspace.ranking(ranking), read, end)
+    else:
+        ranked = rank_difference(workspace, workspace.ranking(ranking), workspace.ranking(against), read, end)
     answer = describe(workspace, group, ranking, ranked, end, top, seed)
+    if against is not None:
+        answer |= {"against": against, "other": None}
+        other_model = other_model or _head_of(workspace, against)
     if k is not None:
-        spec = edit_spec(workspace, group, first_images(workspace, ranked.ids, k, number), draws, seed)
-        change = jobs.answered(workspace, spec, lambda: jobs.run_job(workspace, spec, progress))
-        answer["edit"] = {name: value for name, value in change.items() if name != "cached"}
+        edit = first_images(workspace, ranked.ids, k, number)
+        answer["edit"] = _change(workspace, group, edit, draws, seed, progress)
+        if against is not None and other_model:
+            other = workspace.with_model(other_model)
+            change = _change(other, group, edit, draws, seed, progress)
+            answer["other"] = {"recipe": other.recipe, "recipe_hash": other.get_recipe().hash, "edit": change}
     return answer
+
+
+def _head_of(workspace: Workspace, ranking: str) -> str | None:
+    """The head that an influence is of, None of another ranking."""
+    found = workspace.ranking(ranking)
+    return f"{HEAD_PREFIX}{found.feature}" if isinstance(found, Influence) else None
+
+
+def _change(workspace: Workspace, group: Group, edit: Edit, draws: int | None, seed: int, progress: Progress) -> dict:
+    """`GroupSpec.answer`, trained first where it is not known."""
+    spec = edit_spec(workspace, group, edit, draws, seed)
+    change = jobs.answered(workspace, spec, lambda: jobs.run_job(workspace, spec, progress))
+    return {name: value for name, value in change.items() if name != "cached"}
 
 
 def edit_spec(workspace: Workspace, group: Group, edit: Edit, draws: int | None = None, seed: int = SEED) -> GroupSpec:

@@ -18,7 +18,10 @@ from attribution.training.edits import parse_image_numbers
 from attribution.workspace.workspace import Workspace
 
 MIN_CHECKED, SEED = 20, 0
-FORMS = "Coat->Shirt, class:Coat, wrong:Coat, false-positives:Shirt or ids:3,5,9"
+FORMS = (
+    "Coat->Shirt, class:Coat, wrong:Coat, false-positives:Shirt, ids:3,5,9, differ:MODEL (predicted otherwise by it) "
+    "or lost-to:MODEL (right by it alone)"
+)
 
 
 @dataclass(frozen=True)
@@ -50,9 +53,9 @@ class Group:
 @dataclass(frozen=True)
 class GroupRanking:
     """The order of the training images for a group. ids: int64 [n], first first. scores: float64 [n], the sum of the
-    members' scores, or their mean rank. by: "sum" or "mean rank". targets: the members it was read from, int64.
-    heuristic: whether an unsigned ranking's images of the class that each member is mistaken for stand for harmful
-    ones."""
+    members' scores, their mean rank, or by how much two rankings' sums differ. by: "sum", "mean rank" or "difference".
+    targets: the members it was read from, int64. heuristic: whether an unsigned ranking's images of the class that each
+    member is mistaken for stand for harmful ones."""
 
     ids: np.ndarray
     scores: np.ndarray
@@ -74,7 +77,8 @@ def class_number(workspace: Workspace, word: str) -> int:
 def read_group(workspace: Workspace, text: str) -> Group:
     """The group that `text` names, one of FORMS; classes by name or number, predictions by the model looked at.
 
-    Raises UserError for text of another form, for what is no class, and where no validation image is in the group.
+    Raises UserError for text of another form, for what is no class or no model, and where no validation image is in the
+    group.
     """
     text = text.strip()
     labels, predicted = workspace.val_labels, workspace.base.prediction
@@ -93,6 +97,12 @@ def read_group(workspace: Workspace, text: str) -> Group:
                 (predicted == number) & (labels != number),
                 f"predicted {name} and labelled otherwise",
             ),
+        }[kind]
+    elif colon and kind in ("differ", "lost-to"):
+        other = workspace.with_model(words).base.prediction
+        inside, about = {
+            "differ": (other != predicted, f"predicted otherwise by {words}"),
+            "lost-to": ((other == labels) & (predicted != labels), f"predicted wrongly, and rightly by {words}"),
         }[kind]
     elif cell:
         true, said = (class_number(workspace, word) for word in cell.groups())
@@ -154,3 +164,35 @@ def rank_group(workspace: Workspace, ranking: Ranking, targets: np.ndarray, end:
     if not len(ids):
         raise UserError(f"{ranking.name} has no {end} image for this group; choose another ranking or --end")
     return GroupRanking(ids, total[ids], by, targets, heuristic)
+
+
+def rank_difference(
+    workspace: Workspace, first: Ranking, other: Ranking, targets: np.ndarray, end: str
+) -> GroupRanking:
+    """The training images by how much more two rankings' scores of a group differ than those of other images, int [n],
+    at an end: "helpful", those whose score by `first` exceeds that by `other` most, or "harmful", the reverse.
+
+    Scores of two models have two scales: each sum over the targets is divided by its standard deviation over the
+    training images. Raises UserError for another end, for a ranking without a sign or not every score, and where one of
+    the two ranks none of the targets.
+    """
+    if end not in ("helpful", "harmful"):
+        raise UserError(f"end {end!r} is not known; say helpful or harmful")
+    for ranking in (first, other):
+        if not (ranking.signed and ranking.complete):
+            raise UserError(
+                f"two models are compared by signed rankings with every score, and {ranking.name} is none; choose one "
+                "such as influence-moco"
+            )
+    targets = np.intersect1d(targets, np.intersect1d(first.targets, other.targets))
+    if not len(targets):
+        raise UserError(f"{first.name} and {other.name} rank none of these validation images in common")
+    sums = [np.sum([ranking.scores(target) for target in targets.tolist()], 0) for ranking in (first, other)]
+    spreads = [float(total.std()) for total in sums]
+    difference = np.subtract(*(total / spread if spread else total for total, spread in zip(sums, spreads)))
+    sign = 1 if end == "helpful" else -1
+    ids = np.flatnonzero(sign * difference > 0)
+    if not len(ids):
+        raise UserError(f"{first.name} and {other.name} score every image of this group alike")
+    ids = ids[top_k(sign * difference[ids], len(ids))]
+    return GroupRanking(ids, difference[ids], "difference", targets, False)

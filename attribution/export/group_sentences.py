@@ -23,8 +23,20 @@ def group_sentences(answer: dict) -> list[str]:
         )
     if answer["ranked"] < read:
         lines.append(f"{ranking} ranks {answer['ranked']} of the {read} that are read.")
-    by = "sum of the members' scores" if answer["by"] == "sum" else "mean rank, since it keeps its first images alone"
-    lines.append(f"{ranking}, {answer['end']} end, by the {by}: {_counted(answer['listed'], 'training image')}.")
+    images = _counted(answer["listed"], "training image")
+    if answer["by"] == "difference":
+        more, less = (ranking, answer["against"])[:: 1 if answer["end"] == "helpful" else -1]
+        lines.append(
+            f"The members' scores by {more} less those by {less}, each sum in units of its standard deviation over the "
+            f"training images: {images} above 0."
+        )
+    else:
+        by = (
+            "sum of the members' scores"
+            if answer["by"] == "sum"
+            else "mean rank, since it keeps its first images alone"
+        )
+        lines.append(f"{ranking}, {answer['end']} end, by the {by}: {images}.")
     if answer["heuristic"]:
         lines.append(
             "Its scores have no sign: images of the class that each member is mistaken for stand for harmful ones, a "

@@ -7,7 +7,7 @@ from attribution import UserError
 from attribution.experiments.prefixes import random_controls
 from attribution.explore import group_edit
 from attribution.explore.group_edit import first_images
-from attribution.explore.groups import rank_group, read_group
+from attribution.explore.groups import rank_difference, rank_group, read_group
 from attribution.training.edits import relabel, remove
 
 
@@ -72,3 +72,16 @@ def test_what_cannot_be_edited(ws, seen):
         first_images(ws, np.arange(60), 60)
     with pytest.raises(UserError, match="labelled Bar already"):
         first_images(ws, np.flatnonzero(ws.train_labels == 0), 5, 0)
+
+
+def test_two_models_are_edited_alike(seen):
+    answer = group_edit.compute(seen, "class:Dot", "trak-10", k=5, draws=1, end="helpful", against="influence-moco")
+    assert answer["against"] == "influence-moco" and answer["by"] == "difference"
+    ids = rank_difference(
+        seen, seen.ranking("trak-10"), seen.ranking("influence-moco"), np.array(answer["read"]), "helpful"
+    ).ids
+    other = answer["other"]
+    assert other["recipe"] == "head-moco" and other["edit"]["images"] == sorted(ids[:5].tolist())
+    assert other["edit"] == answer["edit"], "the head of that influence is the model looked at"
+    listed = group_edit.compute(seen, "class:Dot", "influence-moco", against="trak-10")
+    assert listed["edit"] is None and listed["other"] is None

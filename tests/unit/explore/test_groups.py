@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from attribution import UserError, Workspace
-from attribution.explore.groups import Group, name_group, rank_group, read_group
+from attribution.explore.groups import Group, name_group, rank_difference, rank_group, read_group
 
 BOTH = np.array([0, 4])
 
@@ -95,3 +95,31 @@ def test_a_group_gets_the_name_that_is_read_back(ws):
     ):
         assert name_group(ws, np.array(members), *classes) == name
         assert read_group(ws, name).members.tolist() == members
+
+
+def test_groups_of_two_models(ws):
+    # head-moco gets target 1 right, which the network takes for a Dot
+    head = ws.with_model("head-moco").base.prediction
+    assert head[1] == ws.val_labels[1] == 1
+    differ = read_group(ws, "differ:head-moco")
+    assert differ.members.tolist() == np.flatnonzero(head != ws.base.prediction).tolist()
+    lost = read_group(ws, "lost-to:head-moco")
+    assert (lost.members.tolist(), lost.end) == ([1], "harmful")
+    with pytest.raises(UserError, match="no-such"):
+        read_group(ws, "differ:no-such")
+
+
+def test_two_rankings_differ_in_units_of_their_spread(ws):
+    first, other, both = ws.ranking("trak-10"), ws.ranking("influence-moco"), np.array([0, 3])
+    sums = [np.sum([ranking.scores(target) for target in (0, 3)], 0) for ranking in (first, other)]
+    wanted = sums[0] / sums[0].std() - sums[1] / sums[1].std()
+    ranked = rank_difference(ws, first, other, both, "helpful")
+    assert ranked.by == "difference" and ranked.targets.tolist() == [0, 3]
+    assert ranked.ids.tolist() == [i for i in np.argsort(-wanted, kind="stable").tolist() if wanted[i] > 0]
+    assert np.allclose(ranked.scores, wanted[ranked.ids])
+    harmful = rank_difference(ws, first, other, both, "harmful")
+    assert (harmful.scores < 0).all() and harmful.ids[0] == wanted.argmin()
+    with pytest.raises(UserError, match="l2-moco is none; choose one such as influence-moco"):
+        rank_difference(ws, first, ws.ranking("l2-moco"), both, "helpful")
+    with pytest.raises(UserError, match="score every image of this group alike"):
+        rank_difference(ws, first, first, both, "helpful")

@@ -43,7 +43,8 @@ ANSWER = {
 
 def test_a_group_says_who_is_read_and_who_judges():
     assert group_sentences(ANSWER) == [
-        "wrong:Shirt: 37 validation images labelled Shirt and predicted otherwise under head-moco abc, 37 of them wrong.",
+        "wrong:Shirt: 37 validation images labelled Shirt and predicted otherwise under head-moco abc, 37 of them "
+        "wrong.",
         "Influence is read from 18 of them, and the other 19 judge (halves drawn by seed 0).",
         "influence-moco, harmful end, by the sum of the members' scores: 2,671 training images.",
     ]
@@ -53,6 +54,8 @@ def test_a_group_says_who_is_read_and_who_judges():
     )
     assert "by the mean rank, since it keeps its first images alone: 1 training image." in few[3]
     assert "a heuristic" in few[4]
+    two = group_sentences(ANSWER | {"by": "difference", "against": "trak-10"})
+    assert two[2].startswith("The members' scores by trak-10 less those by influence-moco")
 
 
 def test_an_edit_says_what_it_does_beside_random_ones():
