@@ -19,6 +19,7 @@ from attribution.cli import (
     whole_option,
     with_progress,
 )
+from attribution.cli.evaluate import save_for_pages
 from attribution.export.group_sentences import edit_sentences, group_sentences
 from attribution.export.numbers import estimate, mean_ci, number, percent
 from attribution.inputs import limits
@@ -136,6 +137,7 @@ def evaluate_loo(
 
     names = split_names(rankings) if rankings else None
     answer = with_progress(leave_one_out.compute, ws, names, images, seed)
+    save_for_pages(ws, leave_one_out, answer, "loo", rankings=rankings, images=images, seed=seed)
     rows = [
         {
             "ranking": name,
@@ -222,6 +224,8 @@ def evaluate_removal(
     names = split_names(rankings) if rankings else None
     with ResultStore.for_workspace(ws) as store:
         answer = with_progress(margin_removal.compute, ws, store, names, share, targets, draws, seed)
+    options = {"rankings": rankings, "share": share, "targets": targets, "draws": draws, "seed": seed}
+    save_for_pages(ws, margin_removal, answer, "removal", **options)
     rows = []
     for name, row in answer["rankings"].items():
         matched, free = row["same_classes"], row["any_class"]

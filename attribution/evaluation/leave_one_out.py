@@ -9,6 +9,8 @@ A class-conditioned ranking scores no image of another class, so that part of it
 as in LDS. The correlation among the target's own class alone stands beside it.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from threadpoolctl import threadpool_limits
 
@@ -18,9 +20,11 @@ from attribution.metrics.statistics import mean_with_interval
 from attribution.rankings import default_rankings
 from attribution.rankings.base import Ranking
 from attribution.workspace import heads
-from attribution.workspace.parts import Progress
+from attribution.workspace.parts import Part, Progress, ranking_versions
 from attribution.workspace.workspace import Workspace
 
+STORED = Part("leave_one_out", "leave_one_out.json", command="evaluate loo")
+PART = STORED.name
 N_IMAGES, SEED = 1000, 0
 FINER = 100
 
@@ -65,6 +69,20 @@ def compute(
         "typical": float(np.median(np.abs(falls))),
         "rankings": rows,
     }
+
+
+def save(workspace: Workspace, answer: dict, provenance: dict, record: Callable | None = None) -> None:
+    """Stores an answer of `compute` as the part "leave_one_out"; provenance, record: as `Part.save`."""
+    of = ranking_versions(workspace, answer["rankings"])
+    made = {"recipe": answer["recipe"], "hash": answer["recipe_hash"], "of": of}
+    STORED.save(workspace, answer, {**made, **provenance}, record)
+
+
+def load(workspace: Workspace) -> dict | None:
+    """The stored answer; None where nothing is stored, or the model or a ranking is another one now. Raises UserError
+    where it cannot be read."""
+    answer = STORED.load(workspace)
+    return answer if answer and answer["recipe_hash"] == workspace.get_recipe().hash else None
 
 
 def leave_out(workspace: Workspace, images: np.ndarray, progress: Progress = lambda *at: None) -> np.ndarray:

@@ -94,6 +94,8 @@ TABS = {
     "Two models": ("transfer of supports", "support size", "control", "margin"),
     "Candidate sets": ("candidate sets", "candidates, candidate set", "LDS", "AUC (of supports)", "noise ceiling"),
     "Recomputed order": ("recomputed order", "head", "support size", "support CDF", "AUC (of supports)"),
+    "Leave-one-out": ("leave-one-out", "margin", "score", "head"),
+    "Margin without the top 1 %": ("margin", "control", "head"),
     "LDS and supports": ("LDS", "support size", "reliability", "margin"),
     "Pruning": ("pruning", "training-set influence", "control"),
     "Other recipes": ("transfer", "recipe", "AUC (of supports)", "control"),
