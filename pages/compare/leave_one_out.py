@@ -44,7 +44,7 @@ def draw(ws: Workspace) -> None:
         f"Model {answer['recipe']} {answer['recipe_hash']}, exact refits without seeds; mean, 95 % over targets. "
         f"{tab_frame.provenance(ws.manifest['parts'][leave_one_out.PART])}."
     )
-    tab_frame.download_line(ws, {"leave-one-out.csv": ("Table as CSV", to_csv(answer))}, [MEASURE], "leave-one-out")
+    tab_frame.download_line(ws, {"leave-one-out.csv": ("Table as CSV", to_csv(answer))}, [MEASURE])
 
 
 def table_html(answer: dict) -> str:

@@ -48,7 +48,7 @@ def draw(ws: Workspace) -> None:
         f"Model {answer['recipe']} {answer['recipe_hash']}, {how}; {write.counted(answer['targets'], 'target')}; mean, "
         f"95 % over targets. {tab_frame.provenance(ws.manifest['parts'][margin_removal.PART])}."
     )
-    tab_frame.download_line(ws, {"removal.csv": ("Table as CSV", to_csv(answer))}, [MEASURE], "removal")
+    tab_frame.download_line(ws, {"removal.csv": ("Table as CSV", to_csv(answer))}, [MEASURE])
 
 
 def table_html(answer: dict) -> str:

@@ -40,7 +40,7 @@ def draw(ws: Workspace) -> None:
         "predicts a mean over seeds better than this. "
         f"{tab_frame.provenance(ws.manifest['parts'][metasmoothness.PART])}."
     )
-    tab_frame.download_line(ws, {"metasmoothness.csv": ("Table as CSV", to_csv(answer))}, [MEASURE], "metasmoothness")
+    tab_frame.download_line(ws, {"metasmoothness.csv": ("Table as CSV", to_csv(answer))}, [MEASURE])
 
 
 def table_html(answer: dict) -> str:

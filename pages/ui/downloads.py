@@ -22,7 +22,8 @@ def warn_of_boxes(ws: Workspace, keeps: str) -> None:
 
 def figure_popover(ws: Workspace, what: str, **options) -> None:
     """The chart `what` of `attribution.export.charts` as PNG, SVG, PDF and CSV, in either width, and its command.
-    options: as `charts.chart`."""
+    options: as `charts.chart`. Raises KeyError for a chart that there is not."""
+    charts.CHARTS[what]  # noqa: B018 - a button's failure would only be seen by who clicks it
     with st.container(width="content"):
         _popover_content(ws, what, options)
 
