@@ -74,6 +74,7 @@ GROUPS = {
             checks.evaluate_mislabels,
             audit.evaluate_inspection,
             audit.evaluate_errors,
+            audit.evaluate_people,
             evaluate.evaluate_transfer,
             heads.evaluate_adaptive_supports,
             heads.evaluate_support_transfer,

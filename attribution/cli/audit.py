@@ -1,5 +1,5 @@
-"""Commands about labels and pictures: audit start, detectors build, list and remove, faults, evaluate inspection and
-errors, worth."""
+"""Commands about labels and pictures: audit start, detectors build, list and remove, faults, evaluate inspection,
+people and errors, worth."""
 
 import time
 from contextlib import closing
@@ -320,6 +320,23 @@ def evaluate_errors(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
         | ({"damaged": damage} if damage else {}),
         *filter(None, lines),
         ("wrong labels by given label (95 % interval)", rows),
+    )
+
+
+def evaluate_people(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
+    """Do people agree about labels? Cohen's kappa of each two who decided the same images in Clean labels."""
+    from attribution.audit import people
+    from attribution.export import error_sentences
+
+    with DecisionLog.of(ws) as log:
+        rows = people.agreement(log.entries(), ws.train_labels)
+        damage = log.damage()
+    nobody = f"No two people have decided {people.MIN_IMAGES} of the same images yet."
+    print_answer(
+        as_json,
+        {"workspace": ws.name, "pairs": rows} | ({"damaged": damage} if damage else {}),
+        *([error_sentences.people_sentence(row) for row in rows] or [nobody]),
+        *([damage] if damage else []),
     )
 
 

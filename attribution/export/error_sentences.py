@@ -1,6 +1,6 @@
-"""How many labels are wrong, in sentences: for the page and the command line."""
+"""How many labels are wrong, and whether people agree about them, in sentences: for the page and the command line."""
 
-from attribution.export.numbers import count, duration, percent
+from attribution.export.numbers import count, duration, estimate, percent
 
 STOP = 1  # errors among the next images, below which going on is hardly worth it
 FASTEST = 0.1  # seconds a decision: nobody looks at an image for less
@@ -68,3 +68,19 @@ def guess_sentence(errors: float, n: int) -> str:
     'A first guess by a model: about 371 of 5,000 labels are wrong. It can be far off.'
     """
     return f"A first guess by a model: about {count(round(errors))} of {count(n)} labels are wrong. It can be far off."
+
+
+def people_sentence(row: dict) -> str:
+    """Whether two people agree: a row of `people.agreement`.
+
+    >>> people_sentence({"people": ["Ann", "Ben"], "images": 20, "same": 0.8, "kappa": 0.583, "ci": [0.2, 0.9]})
+    "Ann and Ben both decided 20 images, 80 % alike: Cohen's kappa 0.58 (95 % interval 0.20 to 0.90)."
+    >>> people_sentence({"people": ["Ann", "Ben"], "images": 20, "same": 1.0, "kappa": None, "ci": None})
+    'Ann and Ben both decided 20 images, all with one and the same answer, which says nothing of chance.'
+    """
+    first, second = row["people"]
+    both = f"{first} and {second} both decided {count(row['images'])} images"
+    if row["kappa"] is None:
+        return f"{both}, all with one and the same answer, which says nothing of chance."
+    kappa = estimate(row["kappa"], row["ci"], 2).replace("(", "(95 % interval ")
+    return f"{both}, {percent(row['same'], 0)} alike: Cohen's kappa {kappa}."

@@ -8,12 +8,13 @@ from pathlib import Path
 import streamlit as st
 
 from attribution import UserError, Workspace
-from attribution.audit import corrections
+from attribution.audit import corrections, people
 from attribution.audit.decision_log import DecisionLog
 from attribution.audit.decisions import CurrentDecision
 from attribution.data import csv_table, image_folder, parquet
+from attribution.export.error_sentences import people_sentence
 from pages.labels import decision_cache
-from pages.ui import audit_queue, cli_command, sprite_sheet, state
+from pages.ui import audit_queue, cli_command, sprite_sheet, state, theme
 from pages.ui import format as write
 from pages.ui.tile_strip import image_row, strip, strip_data
 
@@ -37,6 +38,8 @@ def draw(ws: Workspace, log: DecisionLog, who: str) -> None:
         st.success(write.plain(state_of.pop(state.MESSAGE)))
     if decided:
         _pictures(ws, decided)
+        for sentence in _people(ws, log, theme.cache_key(ws), log.newest_id()):
+            st.caption(write.plain(sentence))
         _files(ws)
     else:
         st.info(
@@ -44,6 +47,12 @@ def draw(ws: Workspace, log: DecisionLog, who: str) -> None:
             "corrections.csv below."
         )
     _bring(ws, who)
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def _people(_ws: Workspace, _log: DecisionLog, cache_key: str, newest: int) -> list[str]:
+    """Whether those agree who decided the same images, a sentence for each two."""
+    return [people_sentence(row) for row in people.agreement(_log.entries(), _ws.train_labels)]
 
 
 def _groups(decided: dict) -> dict[str, list[CurrentDecision]]:

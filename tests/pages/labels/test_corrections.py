@@ -54,3 +54,13 @@ def test_all_files_in_one(ws, log, queue):
     archive = zipfile.ZipFile(io.BytesIO(corrections.packed(ws)))
     assert {"corrections.csv", "labels.npy", "log.csv"} <= set(archive.namelist())
     assert np.load(archive.open("labels.npy"))[3] == 0
+
+
+def test_people_who_decided_the_same_images_are_compared(ws, log, queue):
+    for who, last in (("Ann", "keep"), ("Ben", "unsure")):
+        entries = [entry(item) for item in queue.items[:11]] + [entry(queue.items[11], last)]
+        log.append([*entries, entry(queue.items[12], "remove")], who, who, 1)
+    page = run()
+    page.segmented_control(key=state.STEP).set_value(state.EXPORT_STEP).run()
+    assert not page.exception
+    assert "Ann and Ben both decided 13 images, 92 % alike: Cohen's kappa" in words(page).replace("\\", "")

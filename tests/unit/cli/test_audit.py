@@ -171,3 +171,13 @@ def test_how_many_errors_there_are(answer, run, home, monkeypatch):
     assert "needs cleanlab" in answer("evaluate", "errors")["guess_needs"]
     out = run("evaluate", "errors").out
     assert "a first guess needs cleanlab" in out and "About 1 of 60" in out
+
+
+def test_whether_people_agree(answer, run, home):
+    assert "No two people have decided 10 of the same images yet" in run("evaluate", "people").out
+    with DecisionLog.of(Workspace.open(home.path)) as log:
+        for who in ("Cem", "Dan"):
+            log.append([{"uid": f"{who}{i}", "item": i, "action": "keep", "seen": 0} for i in range(12)], who, who)
+    rows = answer("evaluate", "people")["pairs"]
+    assert ["Cem", "Dan"] in [row["people"] for row in rows] and {row["images"] for row in rows} == {12}
+    assert "Cem and Dan both decided 12 images" in run("evaluate", "people").out
