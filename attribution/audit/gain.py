@@ -3,8 +3,8 @@ with as many random images re-inspected instead.
 
 The random arm spends the audit's effort without its ranking: each seed re-inspects as many training images, drawn at
 random, and puts right those whose label is wrong. A workspace with recorded planted errors knows which these
-are: the arm then stands for an inspector who never misses one of them, which is generous to it, and finds no other
-error. Elsewhere only the audit knows: the arm puts right what the audit has corrected, and finds no other error.
+are, and so does one with imported true labels: the arm then stands for an inspector who never misses one of them, which
+is generous to it, and finds no other error. Elsewhere only the audit knows: the arm puts right what the audit has corrected, and finds no other error.
 
 The recorded errors are read here, when a spec is made, and nowhere on the way to a training: the spec has the edits.
 """
@@ -25,6 +25,7 @@ REINSPECT_SEED = 29  # draws the images that are re-inspected
 #: how the random arm knows which labels are wrong, and what that means
 ERROR_SOURCES = {
     "planted": "of these the recorded planted errors are put right, all of them: an inspector who never errs",
+    "imported": "of these those are put right that the imported true labels know of: an inspector who never errs",
     "audit": "of their errors those are put right that the audit has corrected: it knows of no other",
 }
 
@@ -96,11 +97,12 @@ def gain_spec(
 
 def _known_errors(workspace: Workspace, corrected: Edit) -> tuple[str, Edit]:
     """(one of ERROR_SOURCES, the edit that puts right every label known to be wrong)."""
-    truth = workspace.truth() if workspace.planted else None
+    truth = workspace.truth()
     if truth is None:
         return "audit", corrected
-    planted = np.flatnonzero(truth["planted"])
-    return "planted", correct(dict(zip(planted.tolist(), truth["original"].to_numpy()[planted].tolist())), [])
+    wrong = np.flatnonzero(truth["planted"])
+    source = "planted" if workspace.planted else "imported"
+    return source, correct(dict(zip(wrong.tolist(), truth["original"].to_numpy()[wrong].tolist())), [])
 
 
 def _random_reinspection(workspace: Workspace, count: int, seed: int, wrong: Edit) -> Edit:

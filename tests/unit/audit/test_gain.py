@@ -12,6 +12,7 @@ from attribution import UserError, Workspace
 from attribution.audit import gain as worth
 from attribution.experiments.paired_arms import load_latest_answer
 from attribution.experiments.registry import LONG_VERBS
+from attribution.importing.truth import import_truth
 from attribution.runner.runner import Runner
 from attribution.training import recipes
 from attribution.training.edits import Edit, correct, no_edit, relabel, remove
@@ -86,6 +87,16 @@ def test_without_recorded_errors_only_those_the_audit_corrected_are_known(unplan
     wanted = [correct({3: 0} if 3 in some else {}, [7] if 7 in some else []) for some in drawn]
     assert edits(spec, "random") == wanted
     assert {edit.kind for edit in wanted} == {"none", "relabel", "remove", "correct"}
+
+
+def test_imported_true_labels_tell_the_random_arm_what_is_wrong(unplanted):
+    labels = np.array(unplanted.train_labels)
+    labels[[3, 20]] = (labels[[3, 20]] + 1) % 3
+    import_truth(unplanted, labels, "labels.npy", {"command": "x", "made": "2026-11-30"})
+    spec = worth.gain_spec(Workspace.open(unplanted.path), STANDING)
+    assert spec["errors"] == "imported"
+    drawn = [np.random.default_rng([worth.REINSPECT_SEED, seed]).permutation(60)[:30].tolist() for seed in range(20)]
+    assert edits(spec, "random") == [correct({i: labels[i] for i in (3, 20) if i in some}, []) for some in drawn]
 
 
 def test_what_stands_already_is_no_correction(ws):
