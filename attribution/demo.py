@@ -75,8 +75,8 @@ STUDY = {
     "protocol": "default",
 }
 STUDY_TARGETS = 40
-#: the same targets by Unrolled, by removal alone so far
-UNROLLED_STUDY = {"rankings": [UNROLLED_NAME], "kinds": ["remove"], "protocol": "default"}
+#: the same targets by Unrolled
+UNROLLED_STUDY = {"rankings": [UNROLLED_NAME], "kinds": STUDY["kinds"], "protocol": "default"}
 #: all of these by the protocol that takes fewest trainings
 ADAPTIVE_STUDY = {"rankings": [*STUDY["rankings"], UNROLLED_NAME], "kinds": ["remove"], "protocol": "adaptive"}
 #: the same targets by what a head says of images: by removal alone, since relabelling takes twice the trainings
