@@ -12,7 +12,7 @@ import numpy as np
 from attribution.audit import faults
 from attribution.audit.decision_log import Queue
 from attribution.audit.decisions import CurrentDecision
-from attribution.audit.detectors import out_of_fold, out_of_sample
+from attribution.audit.detectors import imported, out_of_fold, out_of_sample
 from attribution.errors import UserError
 from attribution.files.libraries import install_command
 from attribution.metrics.error_count import AHEAD, Counts, errors_ahead, guess_errors, seconds_each, total_errors
@@ -30,14 +30,18 @@ def first_guess(workspace: Workspace, progress: Progress = lambda *at: None) -> 
     """`guess_errors` by models that did not see the image, and "by", which these are: {"by", "images", "errors",
     "range", "classes"}. images: those that a model did not see.
 
-    They are the held-out predictions, or those of a linear classifier without the image's fold, which is then fitted.
-    Raises UserError where there is neither, and where cleanlab is not installed.
+    They are imported out-of-fold probabilities, else the held-out predictions, else those of a linear classifier
+    without the image's fold, which is then fitted. Raises UserError where there is none of these, and where
+    cleanlab is not installed.
     """
     if find_spec("cleanlab") is None:
         raise UserError(f"a first guess needs cleanlab: {install_command('train')}")
     labels = np.asarray(workspace.train_labels)
-    predictions = out_of_sample.out_of_sample_predictions(workspace)
-    if predictions is not None and predictions.models.any():
+    own = imported.probability_names(workspace)
+    predictions = None if own else out_of_sample.out_of_sample_predictions(workspace)
+    if own:
+        probabilities, by = imported.load_probabilities(workspace, own[0]), f"imported probabilities ({own[0]})"
+    elif predictions is not None and predictions.models.any():
         probabilities, by = predictions.probabilities, predictions.description
     else:
         name = next(

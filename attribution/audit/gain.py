@@ -2,9 +2,10 @@
 with as many random images re-inspected instead.
 
 The random arm spends the audit's effort without its ranking: each seed re-inspects as many training images, drawn at
-random, and puts right those whose label is wrong. A workspace with recorded planted errors knows which these
-are, and so does one with imported true labels: the arm then stands for an inspector who never misses one of them, which
-is generous to it, and finds no other error. Elsewhere only the audit knows: the arm puts right what the audit has corrected, and finds no other error.
+random, and puts right those whose label is wrong. A workspace with recorded planted errors knows which these are, and
+so does one with imported true labels: the arm then stands for an inspector who never misses one of them, which is
+generous to it, and finds no other error. Elsewhere only the audit knows: the arm puts right what the audit has
+corrected, and finds no other error.
 
 The recorded errors are read here, when a spec is made, and nowhere on the way to a training: the spec has the edits.
 """

@@ -31,9 +31,10 @@ class PairedArmsSpec(MeasuredSpec):
     """Train three arms under the same seeds and compare them seed by seed.
 
     uses_val: the first half of the validation images chose what the audit looked at, and the second alone may judge it;
-    errors: "planted", "imported" or "audit", who told the random arm which labels are wrong; decided, relabelled, removed, kept,
-    unsure, conflicts: how many decisions the audit holds, and of which kind; correction: hash of the audit's edit;
-    without: validation images that may not judge; arms: arm -> its edits as JSON, one, or one for each seed.
+    errors: "planted", "imported" or "audit", who told the random arm which labels are wrong; decided, relabelled,
+    removed, kept, unsure, conflicts: how many decisions the audit holds, and of which kind; correction: hash of the
+    audit's edit; without: validation images that may not judge; arms: arm -> its edits as JSON, one, or one for each
+    seed.
     """
 
     verb = "worth"

@@ -18,6 +18,7 @@ from attribution.workspace.workspace import Workspace
 
 FAMILY = "imported"  # of issues; probabilities are evidence of the same kind as `out_of_sample`
 PROBABILITIES_NAME, ISSUES_NAME = "probabilities", "issues"
+PROBABILITIES_FILE = "probabilities.npy"
 #: the share of given labels that held-out predictions hardly ever reach: the models have probably seen the images
 SUSPICIOUS = 0.995
 
@@ -70,10 +71,17 @@ def import_probabilities(
     )
 
 
+def probability_names(workspace: Workspace) -> list[str]:
+    """The detectors that imported probabilities made, in the order in which they came."""
+    parts = workspace.manifest["parts"]
+    names = (part.partition("/")[2] for part in parts if part.startswith("detectors/"))
+    return [name for name in names if (workspace.folder(f"detectors/{name}") / PROBABILITIES_FILE).exists()]
+
+
 def load_probabilities(workspace: Workspace, name: str) -> np.ndarray:
     """The probabilities of `import_probabilities`, float32 [n_train, classes]. Raises UserError where they cannot be
     read."""
-    file = workspace.folder(f"detectors/{name}") / "probabilities.npy"
+    file = workspace.folder(f"detectors/{name}") / PROBABILITIES_FILE
     return np.asarray(read_array(file, workspace.n_train, len(workspace.classes)), np.float32)
 
 

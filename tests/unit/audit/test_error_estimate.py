@@ -7,9 +7,11 @@ from attribution import UserError, Workspace
 from attribution.audit import detectors, error_estimate, review_queue
 from attribution.audit.decision_log import Queue
 from attribution.audit.decisions import CurrentDecision
-from attribution.audit.detectors import out_of_sample
+from attribution.audit.detectors import imported, out_of_sample
+from attribution.importing.formats.predictions import Predictions
 from attribution.metrics.label_detection import suspicion_order, tie_order
 from tests.benchmarks import error_count
+from tests.unit.importing.test_base_predictions import soft
 
 
 def made(items, drawn=(), scores=None, number=1, suggestions=None, **spec):
@@ -179,3 +181,14 @@ def test_the_first_guess_is_by_held_out_predictions_else_by_folds(ws, monkeypatc
     monkeypatch.setattr(error_estimate, "find_spec", lambda name: None)
     with pytest.raises(UserError, match="needs cleanlab"):
         error_estimate.first_guess(ws)
+
+
+def test_the_first_guess_is_by_probabilities_of_ones_own(ws, monkeypatch):
+    pytest.importorskip("cleanlab")
+    assert imported.probability_names(ws) == []
+    said = Predictions(soft(ws.truth()["original"].to_numpy())[None], ["probs.npy"], matched=False)
+    imported.import_probabilities(ws, "mine", said)
+    again = Workspace.open(ws.path)
+    assert imported.probability_names(again) == ["mine"]
+    guess = error_estimate.first_guess(again)
+    assert guess["by"] == "imported probabilities (mine)" and guess["images"] == 60

@@ -5,9 +5,11 @@ say so in CHANGELOG.md.
 """
 
 import json
+import os
 import shlex
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -61,6 +63,8 @@ def test_a_lost_key_and_a_changed_figure_are_seen():
 
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
-    for file, command in COMMANDS.items():
-        arguments = [sys.executable, "-m", "attribution", *shlex.split(command), "--json"]
-        (FOLDER / f"{file}.json").write_bytes(subprocess.run(arguments, check=True, capture_output=True).stdout)
+    with tempfile.TemporaryDirectory() as data:
+        for file, command in COMMANDS.items():
+            arguments = [sys.executable, "-m", "attribution", *shlex.split(command), "--json"]
+            made = subprocess.run(arguments, check=True, capture_output=True, env={**os.environ, "LINEUP_DATA": data})
+            (FOLDER / f"{file}.json").write_bytes(made.stdout)
