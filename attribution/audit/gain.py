@@ -71,8 +71,8 @@ def gain_spec(
     kept, _ = corrected.apply(workspace.train_labels)
     if not len(kept):
         raise UserError("the audit removes every training image; keep some")
-    source, wrong = _known_errors(workspace, corrected)
-    random = [_random_reinspection(workspace, len(current), seed, wrong) for seed in range(seeds)]
+    source, wrong = known_errors(workspace, corrected)
+    random = [random_reinspection(workspace, len(current), seed, wrong) for seed in range(seeds)]
     settled = [decision.action for decision in current.values() if not decision.conflict]
     removed = workspace.n_train - len(kept)
     return PairedArmsSpec(
@@ -96,7 +96,7 @@ def gain_spec(
     )
 
 
-def _known_errors(workspace: Workspace, corrected: Edit) -> tuple[str, Edit]:
+def known_errors(workspace: Workspace, corrected: Edit) -> tuple[str, Edit]:
     """(one of ERROR_SOURCES, the edit that puts right every label known to be wrong)."""
     truth = workspace.truth()
     if truth is None:
@@ -106,7 +106,7 @@ def _known_errors(workspace: Workspace, corrected: Edit) -> tuple[str, Edit]:
     return source, correct(dict(zip(wrong.tolist(), truth["original"].to_numpy()[wrong].tolist())), [])
 
 
-def _random_reinspection(workspace: Workspace, count: int, seed: int, wrong: Edit) -> Edit:
+def random_reinspection(workspace: Workspace, count: int, seed: int, wrong: Edit) -> Edit:
     """The part of `wrong` that lies in `count` random images. Each seed has a draw of its own, and a larger draw
     contains the smaller one."""
     drawn = np.random.default_rng([REINSPECT_SEED, seed]).permutation(workspace.n_train)[:count]

@@ -20,7 +20,7 @@ from attribution.metrics.statistics import mean_with_interval
 from attribution.rankings import default_rankings
 from attribution.rankings.base import Ranking
 from attribution.workspace import heads
-from attribution.workspace.parts import Part, Progress, ranking_versions
+from attribution.workspace.parts import Part, Progress
 from attribution.workspace.workspace import Workspace
 
 STORED = Part("leave_one_out", "leave_one_out.json", command="evaluate loo")
@@ -73,16 +73,12 @@ def compute(
 
 def save(workspace: Workspace, answer: dict, provenance: dict, record: Callable | None = None) -> None:
     """Stores an answer of `compute` as the part "leave_one_out"; provenance, record: as `Part.save`."""
-    of = ranking_versions(workspace, answer["rankings"])
-    made = {"recipe": answer["recipe"], "hash": answer["recipe_hash"], "of": of}
-    STORED.save(workspace, answer, {**made, **provenance}, record)
+    STORED.save_answer(workspace, answer, provenance, record)
 
 
 def load(workspace: Workspace) -> dict | None:
-    """The stored answer; None where nothing is stored, or the model or a ranking is another one now. Raises UserError
-    where it cannot be read."""
-    answer = STORED.load(workspace)
-    return answer if answer and answer["recipe_hash"] == workspace.get_recipe().hash else None
+    """The stored answer, as `Part.load_answer`."""
+    return STORED.load_answer(workspace)
 
 
 def leave_out(workspace: Workspace, images: np.ndarray, progress: Progress = lambda *at: None) -> np.ndarray:

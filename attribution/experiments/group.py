@@ -27,7 +27,7 @@ class GroupSpec(MeasuredSpec):
     """Train with and without an edit, and with `draws` random edits, and compare what is predicted of a group.
 
     group: as it was asked for; read, judged: its validation images that influence was read from, and those that judge;
-    edit: as JSON.
+    edit: as JSON; ranking: whose first images it is of, where that is to be remembered.
     """
 
     verb = "group"
@@ -38,6 +38,7 @@ class GroupSpec(MeasuredSpec):
     seeds: list[int]
     draws: int
     edit: dict
+    ranking: str | None = None
 
     def describe(self) -> str:
         """As `Spec.describe`."""
@@ -58,8 +59,8 @@ class GroupSpec(MeasuredSpec):
             yield from ((one, seed) for one in edits)
 
     def question(self) -> dict:
-        """The key of the stored answer. What the group was called does not change it."""
-        return {name: value for name, value in super().question().items() if name != "group"}
+        """The key of the stored answer. What group and ranking were called does not change it."""
+        return {name: value for name, value in super().question().items() if name not in ("group", "ranking")}
 
     def measure(self, workspace: Workspace, trainings: list[Training], results: list[Retraining]) -> dict:
         """As `MeasuredSpec.measure`. Margins are means over seeds."""
@@ -96,12 +97,18 @@ class GroupSpec(MeasuredSpec):
 
 
 def group_spec(
-    workspace: Workspace, group: str, read: np.ndarray, judged: np.ndarray, edit: Edit, draws: int | None = None
+    workspace: Workspace,
+    group: str,
+    read: np.ndarray,
+    judged: np.ndarray,
+    edit: Edit,
+    draws: int | None = None,
+    ranking: str | None = None,
 ) -> GroupSpec:
     """Train with and without `edit` and beside random edits, and compare a group, for `experiments.jobs.submit`.
 
     group: its name; read, judged: int, its members that influence was read from, and those that judge. draws: how many
-    random edits, `default_draws` if not given. Raises UserError for fewer than one."""
+    random edits, `default_draws` if not given; ranking: as of GroupSpec. Raises UserError for fewer than one."""
     draws = default_draws(workspace) if draws is None else int(draws)
     if draws < 1:
         raise UserError("an edit is judged beside random ones; give at least 1")
@@ -113,6 +120,7 @@ def group_spec(
         seeds=needed_seeds(workspace, None, SEEDS),
         draws=draws,
         edit=edit.to_json(),
+        ranking=ranking,
     )
 
 

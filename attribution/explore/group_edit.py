@@ -80,9 +80,16 @@ def _change(workspace: Workspace, group: Group, edit: Edit, draws: int | None, s
     return {name: value for name, value in change.items() if name != "cached"}
 
 
-def edit_spec(workspace: Workspace, group: Group, edit: Edit, draws: int | None = None, seed: int = SEED) -> GroupSpec:
-    """The job that asks what an edit does to a group. draws: as of `group_spec`; seed: draws the halves."""
-    return group_spec(workspace, group.name, *group.halves(seed), edit, draws)
+def edit_spec(
+    workspace: Workspace,
+    group: Group,
+    edit: Edit,
+    draws: int | None = None,
+    seed: int = SEED,
+    ranking: str | None = None,
+) -> GroupSpec:
+    """The job that asks what an edit does to a group. draws, ranking: as of `group_spec`; seed: draws the halves."""
+    return group_spec(workspace, group.name, *group.halves(seed), edit, draws, ranking)
 
 
 def describe(

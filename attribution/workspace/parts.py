@@ -139,6 +139,18 @@ class Part:
         it cannot be read."""
         return self.read_json(workspace) if self.is_current(workspace) else None
 
+    def save_answer(self, workspace: Workspace, answer: dict, provenance: dict, record: Callable | None = None) -> None:
+        """`save` of an answer about rankings under one model: {"recipe", "recipe_hash", "rankings": {NAME: ...}}."""
+        of = {self.versions: ranking_versions(workspace, answer["rankings"])}
+        made = {"recipe": answer["recipe"], "hash": answer["recipe_hash"], **of}
+        self.save(workspace, answer, {**made, **provenance}, record)
+
+    def load_answer(self, workspace: Workspace) -> dict | None:
+        """What `save_answer` stored; None where nothing is stored, or the model or a ranking is another one now. Raises
+        UserError where it cannot be read."""
+        answer = self.load(workspace)
+        return answer if answer and answer["recipe_hash"] == workspace.get_recipe().hash else None
+
     def read_json(self, workspace: Workspace) -> dict:
         """The JSON that is stored, current or not. Raises UserError where it cannot be read."""
         path = workspace.folder(self.name) / self.file

@@ -97,7 +97,7 @@ def result_link(job: Job, own_recipe: str) -> tuple[str, str, dict] | None:
         asked = {state.TARGET: str(spec["target"]), **_prefix(spec), "job": str(job.id), **model}
         return "debug", "Show in Debug", asked
     if GroupSpec.matches(spec):
-        return "debug", "Show in Debug", state.group_link(spec["group"]) | model
+        return "debug", "Show in Debug", state.group_link(spec) | model
     if UnrolledSpec.matches(spec):
         return "debug", "Show in Debug", {state.TARGET: str(spec["target"]), state.CUT_RANKING: on_demand.NAME, **model}
     if PruningSpec.matches(spec):

@@ -15,7 +15,7 @@ from attribution.export.group_sentences import edit_sentences, group_sentences
 from attribution.store.queue import Job
 from attribution.store.results import ResultStore
 from pages.debug.picker_filters import Filters
-from pages.ui import cli_command, job_buttons, sprite_sheet, state, theme
+from pages.ui import cli_command, job_buttons, running_jobs, sprite_sheet, state, theme
 from pages.ui import format as write
 from pages.ui.fragments import fragment
 from pages.ui.tile_strip import image_row, strip, strip_data
@@ -59,7 +59,7 @@ def _draw(ws: Workspace, name: str, rankings: list[str], on_image) -> None:
         return
     ranking, end, k, to = _controls(ws, group, rankings)
     with st.spinner("Adding up scores…", show_time=False):
-        ranked = _ranked(ws, f"{theme.cache_key(ws)} {ws.ranking(ranking).version}", name, ranking, end)
+        ranked = _ranked(ws, f"{theme.cache_key(ws)} {_version(ws, ranking, group)}", name, ranking, end)
     answer = group_edit.describe(ws, group, ranking, ranked, end, SHOWN)
     _images(ws, answer, k, on_image)
     state.show_error()
@@ -67,7 +67,7 @@ def _draw(ws: Workspace, name: str, rankings: list[str], on_image) -> None:
     words += [] if to is None else ["--relabel", ws.classes[to]]
     edit = group_edit.first_images(ws, ranked.ids, k, to)
     try:
-        _change(ws, group_edit.edit_spec(ws, group, edit), {**answer, "edit": edit}, k, words)
+        _change(ws, group_edit.edit_spec(ws, group, edit, ranking=ranking), {**answer, "edit": edit}, k, words)
     except UserError as error:  # of a model that cannot be trained here
         st.caption(write.sentence(error))
     for sentence in group_sentences(answer)[1:]:
@@ -78,17 +78,24 @@ def _controls(ws: Workspace, group: Group, rankings: list[str]) -> tuple[str, st
     """(ranking, end, k, the class that images are given, None where they are removed)."""
     classes = write.class_numbers(ws.classes, REMOVE)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="group-controls"):
-        ranking = st.selectbox("Ranking", rankings, key=state.GROUP_RANKING, width=190)
+        ranking = st.selectbox("Ranking", rankings, key=state.GROUP_RANKING, bind="query-params", width=190)
         default = group.end
         end = st.segmented_control(
             "End", ENDS, default=default, required=True, key=f"{state.GROUP_END} {default}", width="content"
         )
-        k = st.number_input("Top", 1, ws.n_train - 1, min(DEFAULT_K, ws.n_train - 1), key=state.GROUP_K, width=110)
+        most = ws.n_train - 1
+        k = st.number_input("Top", 1, most, min(DEFAULT_K, most), key=state.GROUP_K, bind="query-params", width=110)
         to = st.selectbox(
             "Then", [REMOVE, *(f"Label them {name}" for name in classes)], key=state.GROUP_EDIT, width=200
         )
     numbers = {f"Label them {name}": number for name, number in classes.items()}
     return ranking, end, int(k), numbers.get(to)
+
+
+def _version(ws: Workspace, ranking: str, group: Group) -> list[str | None]:
+    """What changes when the ranking's order for a member may have changed."""
+    found = ws.ranking(ranking)
+    return [found.version_of(int(target)) for target in group.members] if found.by_target else [found.version]
 
 
 @st.cache_data(max_entries=50, show_spinner=False)
@@ -166,17 +173,11 @@ def _progress(ws: Workspace, job: Job) -> None:
         if now.has_ended:
             st.rerun()  # the whole page, not this fragment
         job_buttons.keep_going(ws, now)
-        text = f"{state_text(now.state)}, {write.count(now.done)} of {write.count(now.total)}"
-        st.progress(now.done / now.total if now.total else 0.0, write.plain(text))
+        st.progress(running_jobs.share_done(now) or 0.0, write.plain(running_jobs.progress_text(now)))
         with st.container(horizontal=True, gap="small"):
             job_buttons.draw(ws, now, "group")
 
     draw_now()
-
-
-def state_text(job_state: str) -> str:
-    """A job's state as a word."""
-    return {"queued": "Waiting", "running": "Training"}.get(job_state, write.capitalised(job_state))
 
 
 def for_page(sentence: str) -> str:

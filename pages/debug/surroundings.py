@@ -16,6 +16,8 @@ OWN = (
     state.TEST,
     state.IDS,
     state.PROTOCOL,
+    state.GROUP_RANKING,
+    state.GROUP_K,
 )
 #: of this visit, what callbacks set and the rest of the page shows
 SHOWN = (

@@ -102,9 +102,7 @@ def _find(ws: Workspace, name: str) -> Task | None:
 def _is_looked_at(task: Task, room: str) -> bool:
     """Whether the page that is open is the one that shows a task's result."""
     folder, link = result_address(task)
-    tells = {name: link[name] for name in ("job", state.STEP) if name in link} or {
-        name: link[name] for name in ("panel",) if name in link
-    }
+    tells = {name: link[name] for name in (("job",) if "job" in link else (state.STEP, "panel")) if name in link}
     return folder == (room or "debug") and all(st.query_params.get(name) == tells[name] for name in tells)
 
 
@@ -120,7 +118,7 @@ def result_address(task: Task) -> tuple[str, dict[str, str]]:
         return "debug", {state.TARGET: str(task.spec["target"]), state.CUT_RANKING: on_demand.NAME} | model
     if GroupSpec.matches(task.spec):
         model = {state.MODEL: task.spec["model"]} if task.spec.get("model") else {}
-        return "debug", state.group_link(task.spec["group"]) | model
+        return "debug", state.group_link(task.spec) | model
     if PairedArmsSpec.matches(task.spec):
         return "labels", {state.STEP: state.BENEFIT}
     if StudySpec.matches(task.spec):

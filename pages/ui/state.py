@@ -1,6 +1,6 @@
 """Names of everything kept in `st.session_state`; pages read and set it by these names only."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 import streamlit as st
 
@@ -51,10 +51,10 @@ K_MAX = "k max"
 DISJOINT = "disjoint"
 WITH_NEAR_DUPLICATES = "with near-duplicates"
 
-# Of the drawer's group.
-GROUP_RANKING = "ranking of the group"
+# Of the drawer's group; the first two are bound to the address bar.
+GROUP_RANKING = "group_ranking"
+GROUP_K = "group_k"
 GROUP_END = "end of the group"
-GROUP_K = "k of the group"
 GROUP_EDIT = "edit of the group"
 
 # Of Compare; the first three, OTHER_MODEL, CALIBRATED and STUDY_PROTOCOL are bound to the address bar.
@@ -214,9 +214,10 @@ def keep_selection() -> dict:
     return state[CARRIED]
 
 
-def group_link(name: str) -> dict[str, str]:
-    """The parameters that open Debug on a group (`groups.read_group`) with its panel; of one that no filter makes, the
+def group_link(spec: Mapping) -> dict[str, str]:
+    """The parameters that open Debug on the group of a `GroupSpec` with its panel; of a group that no filter makes, the
     panel alone."""
+    name = spec["group"]
     kind, _, of = name.partition(":")
     if "->" in name:
         true, _, said = name.partition("->")
@@ -228,4 +229,5 @@ def group_link(name: str) -> dict[str, str]:
             "wrong": {LABEL: of} | wrong,
             "false-positives": {PREDICTED: of} | wrong,
         }.get(kind, {})
-    return filters | {"panel": "group"}
+    ranking = {GROUP_RANKING: spec["ranking"]} if spec.get("ranking") else {}
+    return filters | {"panel": "group", GROUP_K: str(len(spec["edit"]["indices"]))} | ranking

@@ -17,13 +17,12 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from attribution.audit import detectors  # noqa: E402
-from attribution.audit.gain import REINSPECT_SEED  # noqa: E402
+from attribution.audit import detectors, gain  # noqa: E402
 from attribution.experiments import jobs  # noqa: E402
 from attribution.experiments.paired_arms import PairedArmsSpec  # noqa: E402
 from attribution.experiments.spec import common_fields  # noqa: E402
 from attribution.metrics.label_detection import suspicion_order  # noqa: E402
-from attribution.training.edits import Edit, correct, no_edit  # noqa: E402
+from attribution.training.edits import no_edit  # noqa: E402
 from attribution.workspace.workspace import DEMO, Workspace  # noqa: E402
 
 
@@ -42,15 +41,14 @@ def main() -> None:
 
 def step(ws: Workspace, order: str, inspected: int, seeds: int) -> dict:
     """Accuracies of the three arms and their differences, in points, {"mean", "ci"} over seeds."""
-    every = np.arange(ws.n_train)
-    first = every if order == "all" else suspicion_order(detectors.load(ws, order).scores)[:inspected]
-    edit = put_right(ws, first)
-    random = [np.random.default_rng([REINSPECT_SEED, seed]).permutation(every)[: len(first)] for seed in range(seeds)]
+    source, wrong = gain.known_errors(ws, no_edit())
+    first = np.arange(ws.n_train) if order == "all" else suspicion_order(detectors.load(ws, order).scores)[:inspected]
+    edit = wrong.restricted_to(first)
     spec = PairedArmsSpec(
         **common_fields(ws),
         seeds=list(range(seeds)),
         uses_val=False,
-        errors="planted" if ws.planted else "imported",
+        errors=source,
         decided=len(first),
         relabelled=edit.k,
         removed=0,
@@ -61,7 +59,7 @@ def step(ws: Workspace, order: str, inspected: int, seeds: int) -> dict:
         arms={
             "none": [no_edit().to_json()],
             "corrected": [edit.to_json()],
-            "random": [put_right(ws, ids).to_json() for ids in random],
+            "random": [gain.random_reinspection(ws, len(first), seed, wrong).to_json() for seed in range(seeds)],
         },
     )
     answer = jobs.answered(ws, spec, lambda: jobs.run_job(ws, spec, lambda *at: None))
@@ -71,13 +69,6 @@ def step(ws: Workspace, order: str, inspected: int, seeds: int) -> dict:
         for name, row in answer[part].items()
     }
     return {"order": order, "inspected": len(first), "found": edit.k, **points}
-
-
-def put_right(ws: Workspace, ids: np.ndarray) -> Edit:
-    """The wrong labels among the training images `ids`, each with its true label."""
-    truth = ws.truth()
-    wrong, original = truth["planted"].to_numpy(bool), truth["original"].to_numpy()
-    return correct({int(image): int(original[image]) for image in ids if wrong[image]}, [])
 
 
 if __name__ == "__main__":

@@ -102,10 +102,17 @@ def test_many_images_are_not_added_up_while_one_waits(ws, monkeypatch):
 
 
 def test_a_model_that_cannot_train_still_ranks(ws, monkeypatch):
-    def refuse(*asked):
+    def refuse(*asked, **more):
         raise UserError("this model came without its training")
 
     monkeypatch.setattr("attribution.explore.group_edit.edit_spec", refuse)
     app = opened(**{"class": "Dot"})
     assert not app.exception and "This model came without its training" in texts(app)
     assert "trak-10, helpful end" in texts(app)
+
+
+def test_a_link_says_which_ranking_and_how_many(ws):
+    app = opened(**{"class": "Dot", "group_ranking": "l2-moco", "group_k": "3"})
+    assert not app.exception and app.selectbox(key=state.GROUP_RANKING).value == "l2-moco"
+    assert app.number_input(key=state.GROUP_K).value == 3 and "l2-moco, helpful end" in texts(app)
+    assert app.button(key="edit the group").label.startswith("Remove 3 and retrain")

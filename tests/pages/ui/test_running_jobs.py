@@ -122,14 +122,23 @@ def test_where_results_are(ws, store, job):
     group = read_group(ws, "Box <b>->Dot")
     asked = edit_spec(ws, group, remove([3]))
     cell = store.job(store.add_job(asked, asked.describe()))
-    assert running_jobs.result_address(cell) == ("debug", {"class": "Box <b>", "predicted": "Dot", "panel": "group"})
+    assert running_jobs.result_address(cell) == (
+        "debug",
+        {"class": "Box <b>", "predicted": "Dot", "panel": "group", "group_k": "1"},
+    )
 
 
 def test_a_group_is_linked_by_its_filters():
-    assert state.group_link("class:Coat") == {"class": "Coat", "panel": "group"}
-    assert state.group_link("wrong:Coat") == {"class": "Coat", "show": "wrong", "panel": "group"}
-    assert state.group_link("false-positives:Coat") == {"predicted": "Coat", "show": "wrong", "panel": "group"}
-    assert state.group_link("ids:3,5") == {"panel": "group"}
+    def link(group, **more):
+        return state.group_link({"group": group, "edit": {"indices": [3, 5]}, **more})
+
+    panel = {"panel": "group", "group_k": "2"}
+    assert link("class:Coat") == {"class": "Coat", **panel}
+    assert link("wrong:Coat", ranking="trak-10") == {
+        "class": "Coat", "show": "wrong", **panel, "group_ranking": "trak-10"
+    }  # fmt: skip
+    assert link("false-positives:Coat") == {"predicted": "Coat", "show": "wrong", **panel}
+    assert link("ids:3,5") == panel
 
 
 def test_texts(ws, store, job):
