@@ -199,6 +199,8 @@ def carry_selection(room: str) -> None:
     kept = keep_selection()
     if state.get(LAST_PAGE) != room:
         state[LAST_PAGE], state[ENTERED] = room, True
+        if MODEL in st.query_params:  # of a link to this room; the header's choice outlives the room before
+            state[MODEL] = st.query_params[MODEL]
         for name, value in kept.items():
             if name not in st.query_params:
                 state[name] = value

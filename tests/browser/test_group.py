@@ -25,3 +25,14 @@ def test_a_cell_is_explained_and_refitted_for(open_page):
     expect(page).to_have_url(re.compile("panel=image"))
     page.keyboard.press("Escape")
     expect(drawer).to_have_count(0)
+
+
+def test_the_list_of_jobs_leads_to_the_group_under_its_own_model(open_page):
+    page = open_page("/?model=head-moco&class=Coat&predicted=Shirt&panel=group&group_ranking=l2-moco&group_k=12")
+    page.get_by_role("dialog").get_by_role("button", name=re.compile("^Remove 12 and refit")).click()
+    verdict = page.get_by_role("dialog").get_by_role("status").filter(has_text="Without these 12 training images")
+    expect(verdict).to_be_visible(timeout=60_000)
+    serving.open_page(page, page.url.split("?")[0] + "data?model=demo-cnn")
+    page.get_by_role("link", name="Show in Debug").first.click()
+    expect(verdict).to_be_visible(timeout=30_000)
+    expect(page).to_have_url(re.compile("model=head-moco"))
