@@ -124,7 +124,11 @@ def open_page(page: Page, url: str) -> Page:
 
 
 def settle(page: Page, seconds: float = 30) -> None:
-    """Waits until the page is connected and its script rests. For an outcome, prefer Playwright's `expect`."""
+    """Waits until the page is connected, its script rests and its widgets are there: Streamlit says that the script
+    rests before they are, and a key pressed in between is lost. For an outcome, prefer Playwright's `expect`."""
     app = "[data-testid=stApp]"
     page.wait_for_selector(f"{app}[data-test-connection-state=CONNECTED]", timeout=1000 * seconds)
     page.wait_for_selector(f"{app}[data-test-script-state=notRunning]", timeout=1000 * seconds)
+    page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')", timeout=1000 * seconds)
+    # A widget answers from the frame after its first on: what it listens to is set up then.
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
