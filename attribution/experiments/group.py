@@ -20,6 +20,8 @@ from attribution.training.head.recipe import is_head
 from attribution.workspace.workspace import Workspace
 
 NETWORK_DRAWS = 4  # random edits beside an edit, each trained under every seed
+#: fields of a spec that say how the page came to it
+REMEMBERED = ("group", "ranking", "against", "end", "label")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -27,7 +29,8 @@ class GroupSpec(MeasuredSpec):
     """Train with and without an edit, and with `draws` random edits, and compare what is predicted of a group.
 
     group: as it was asked for; read, judged: its validation images that influence was read from, and those that judge;
-    edit: as JSON; ranking: whose first images it is of, where that is to be remembered.
+    edit: as JSON. Where that is to be remembered: ranking: whose first images it is of; against: the ranking that it is
+    compared with; end: which of its ends; label: the class that the images are given, by name.
     """
 
     verb = "group"
@@ -39,6 +42,9 @@ class GroupSpec(MeasuredSpec):
     draws: int
     edit: dict
     ranking: str | None = None
+    against: str | None = None
+    end: str | None = None
+    label: str | None = None
 
     def describe(self) -> str:
         """As `Spec.describe`."""
@@ -59,8 +65,8 @@ class GroupSpec(MeasuredSpec):
             yield from ((one, seed) for one in edits)
 
     def question(self) -> dict:
-        """The key of the stored answer. What group and ranking were called does not change it."""
-        return {name: value for name, value in super().question().items() if name not in ("group", "ranking")}
+        """The key of the stored answer. What the group was called, and why these images, does not change it."""
+        return {name: value for name, value in super().question().items() if name not in REMEMBERED}
 
     def measure(self, workspace: Workspace, trainings: list[Training], results: list[Retraining]) -> dict:
         """As `MeasuredSpec.measure`. Margins are means over seeds."""
@@ -103,27 +109,30 @@ def group_spec(
     judged: np.ndarray,
     edit: Edit,
     draws: int | None = None,
-    ranking: str | None = None,
+    recipe: str | None = None,
+    **remembered: str | None,
 ) -> GroupSpec:
     """Train with and without `edit` and beside random edits, and compare a group, for `experiments.jobs.submit`.
 
     group: its name; read, judged: int, its members that influence was read from, and those that judge. draws: how many
-    random edits, `default_draws` if not given; ranking: as of GroupSpec. Raises UserError for fewer than one."""
-    draws = default_draws(workspace) if draws is None else int(draws)
+    random edits, `default_draws` if not given; recipe: the model that is trained, the one looked at if not given;
+    remembered: ranking, against and end, as of GroupSpec. Raises UserError for fewer than one draw."""
+    draws = default_draws(recipe or workspace.recipe) if draws is None else int(draws)
     if draws < 1:
         raise UserError("an edit is judged beside random ones; give at least 1")
     return GroupSpec(
-        **common_fields(workspace),
+        **common_fields(workspace, recipe),
         group=group,
         read=[int(target) for target in read],
         judged=[int(target) for target in judged],
-        seeds=needed_seeds(workspace, None, SEEDS),
+        seeds=needed_seeds(workspace, recipe, SEEDS),
         draws=draws,
         edit=edit.to_json(),
-        ranking=ranking,
+        label=workspace.classes[edit.labels[0]] if edit.labels else None,
+        **remembered,
     )
 
 
-def default_draws(workspace: Workspace) -> int:
+def default_draws(recipe: str) -> int:
     """Random edits beside an edit, where nobody says how many: a network is trained several times for each."""
-    return HEAD_CONTROL_DRAWS if is_head(workspace.recipe) else NETWORK_DRAWS
+    return HEAD_CONTROL_DRAWS if is_head(recipe) else NETWORK_DRAWS

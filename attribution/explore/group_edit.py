@@ -56,26 +56,34 @@ def compute(
     answer = describe(workspace, group, ranking, ranked, end, top, seed)
     if against is not None:
         answer |= {"against": against, "other": None}
-        other_model = other_model or _head_of(workspace, against)
+        other_model = other_model or head_of(workspace, against)
     if k is not None:
         edit = first_images(workspace, ranked.ids, k, number)
-        answer["edit"] = _change(workspace, group, edit, draws, seed, progress)
+        answer["edit"] = _change(workspace, group, edit, draws, seed, None, progress)
         if against is not None and other_model:
             other = workspace.with_model(other_model)
-            change = _change(other, group, edit, draws, seed, progress)
+            change = _change(workspace, group, edit, draws, seed, other.recipe, progress)
             answer["other"] = {"recipe": other.recipe, "recipe_hash": other.get_recipe().hash, "edit": change}
     return answer
 
 
-def _head_of(workspace: Workspace, ranking: str) -> str | None:
+def head_of(workspace: Workspace, ranking: str) -> str | None:
     """The head that an influence is of, None of another ranking."""
     found = workspace.ranking(ranking)
     return f"{HEAD_PREFIX}{found.feature}" if isinstance(found, Influence) else None
 
 
-def _change(workspace: Workspace, group: Group, edit: Edit, draws: int | None, seed: int, progress: Progress) -> dict:
+def _change(
+    workspace: Workspace,
+    group: Group,
+    edit: Edit,
+    draws: int | None,
+    seed: int,
+    recipe: str | None,
+    progress: Progress,
+) -> dict:
     """`GroupSpec.answer`, trained first where it is not known."""
-    spec = edit_spec(workspace, group, edit, draws, seed)
+    spec = edit_spec(workspace, group, edit, draws, seed, recipe)
     change = jobs.answered(workspace, spec, lambda: jobs.run_job(workspace, spec, progress))
     return {name: value for name, value in change.items() if name != "cached"}
 
@@ -86,10 +94,12 @@ def edit_spec(
     edit: Edit,
     draws: int | None = None,
     seed: int = SEED,
-    ranking: str | None = None,
+    recipe: str | None = None,
+    **remembered: str | None,
 ) -> GroupSpec:
-    """The job that asks what an edit does to a group. draws, ranking: as of `group_spec`; seed: draws the halves."""
-    return group_spec(workspace, group.name, *group.halves(seed), edit, draws, ranking)
+    """The job that asks what an edit does to a group. draws, recipe, remembered: as of `group_spec`; seed: draws the
+    halves."""
+    return group_spec(workspace, group.name, *group.halves(seed), edit, draws, recipe, **remembered)
 
 
 def describe(

@@ -23,6 +23,9 @@ FORMS = (
     "or lost-to:MODEL (right by it alone)"
 )
 
+#: kinds of group that a second model tells apart, and what their members have in common
+BESIDE = {"differ": "predicted otherwise by {}", "lost-to": "predicted wrongly, and rightly by {}"}
+
 
 @dataclass(frozen=True)
 class Group:
@@ -98,12 +101,8 @@ def read_group(workspace: Workspace, text: str) -> Group:
                 f"predicted {name} and labelled otherwise",
             ),
         }[kind]
-    elif colon and kind in ("differ", "lost-to"):
-        other = workspace.with_model(words).base.prediction
-        inside, about = {
-            "differ": (other != predicted, f"predicted otherwise by {words}"),
-            "lost-to": ((other == labels) & (predicted != labels), f"predicted wrongly, and rightly by {words}"),
-        }[kind]
+    elif colon and kind in BESIDE:
+        inside, about = beside(workspace, kind, words), BESIDE[kind].format(words)
     elif cell:
         true, said = (class_number(workspace, word) for word in cell.groups())
         inside = (labels == true) & (predicted == said)
@@ -117,15 +116,28 @@ def read_group(workspace: Workspace, text: str) -> Group:
     return Group(text, about, members, "harmful" if wrong else "helpful")
 
 
+def beside(workspace: Workspace, kind: str, other_model: str) -> np.ndarray:
+    """Which validation images a second model tells apart, bool [n_val]: "differ", those that it predicts otherwise, or
+    "lost-to", those that it alone predicts rightly. Raises UserError for what is no model."""
+    labels, predicted = workspace.val_labels, workspace.base.prediction
+    other = workspace.with_model(other_model).base.prediction
+    return other != predicted if kind == "differ" else (other == labels) & (predicted != labels)
+
+
 def name_group(
-    workspace: Workspace, members: np.ndarray, label: int | None = None, predicted: int | None = None
+    workspace: Workspace,
+    members: np.ndarray,
+    label: int | None = None,
+    predicted: int | None = None,
+    other: str | None = None,
 ) -> str:
     """The shortest text that `read_group` reads as exactly these validation images (int, ascending). label, predicted:
-    numbers of the classes they have in common, where that is known."""
+    numbers of the classes they have in common; other: how a second model tells them apart; where that is known."""
     true, said = (None if number is None else workspace.classes[number] for number in (label, predicted))
     texts = [f"{true}->{said}"] if true and said else []
     texts += [f"class:{true}", f"wrong:{true}"] if true and not said else []
     texts += [f"false-positives:{said}"] if said and not true else []
+    texts += [other] if other else []
     for text in texts:
         with suppress(UserError):  # a class whose name says something else here
             if np.array_equal(read_group(workspace, text).members, members):

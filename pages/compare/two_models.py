@@ -41,6 +41,7 @@ def draw(ws: Workspace) -> None:
         return
     if len(ws.classes) <= MAX_CLASSES:
         st.html(table_html(ws, comparison))
+    _draw_links(ws, comparison)
     support_transfer.section(ws, comparison.names)
     tab_frame.section("Images on which they differ")
     _draw_cells(ws, comparison)
@@ -72,6 +73,25 @@ def summary(comparison: Comparison) -> str:
         + (f", {' and '.join(known)}: so much comes from the seed alone" if known else "")
         + "."
     )
+
+
+def _draw_links(ws: Workspace, comparison: Comparison) -> None:
+    """The ways to the training images behind the difference: Debug, on the images that one model alone gets right."""
+    _, first_alone, second_alone, _ = comparison.right
+    with st.container(horizontal=True, gap="small"):
+        for (model, other), count in zip((comparison.names, comparison.names[::-1]), (second_alone, first_alone)):
+            if not count:
+                continue
+            st.page_link(
+                "pages/debug/page.py",
+                label=write.plain(f"Explain together the {count} that {other} alone gets right"),
+                icon=":material/arrow_forward:",
+                query_params={
+                    state.MODEL: model,
+                    state.VERSUS: state.BESIDE["lost-to"].format(other),
+                    "panel": "group",
+                },
+            )
 
 
 def table_html(ws: Workspace, comparison: Comparison) -> str:

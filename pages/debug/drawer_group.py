@@ -2,6 +2,7 @@
 these, and of all others, without them."""
 
 import re
+from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
@@ -25,7 +26,7 @@ POLL = "1s"
 SHOWN = 24
 MOST_READ = 500  # members whose scores are added up while the page is drawn
 DEFAULT_K = 40
-REMOVE = "Remove them"
+REMOVE, ALONE = "Remove them", "no other"
 ENDS = ("helpful", "harmful")
 
 
@@ -44,52 +45,134 @@ def draw(ws: Workspace, filters: Filters, rankings: tuple[str, ...], cut_ranking
         )
         st.info(write.plain(f"{many} together here. Set another filter, too, or use the command `group`."))
         return
-    name = groups.name_group(ws, filters.targets, *filters.classes)
+    kind, other = filters.versus or (None, None)
+    name = groups.name_group(ws, filters.targets, *filters.classes, f"{kind}:{other}" if other else None)
     try:
-        _draw(ws, name, sorted(rankings, key=lambda ranking: ranking != cut_ranking), on_image)
+        _draw(ws, name, other, sorted(rankings, key=lambda ranking: ranking != cut_ranking), on_image)
     except UserError as error:
         st.error(write.sentence(error))
 
 
-def _draw(ws: Workspace, name: str, rankings: list[str], on_image) -> None:
+@dataclass(frozen=True)
+class Asked:
+    """What the controls say. against: the ranking that is compared with, None for none; end: of the ranking; k: how
+    many images are edited; to: the number of the class that they are given, None where they are removed."""
+
+    ranking: str
+    against: str | None
+    end: str
+    k: int
+    to: int | None
+
+    def words(self, ws: Workspace, group: str) -> list:
+        """The command that says the same."""
+        words = ["group", group, "--ranking", self.ranking, "--end", self.end, "--k", self.k]
+        words += ["--against", self.against] if self.against else []
+        return words + ([] if self.to is None else ["--relabel", ws.classes[self.to]])
+
+
+def _draw(ws: Workspace, name: str, other: str | None, rankings: list[str], on_image) -> None:
+    """other: the second model that tells the group apart, None where none does."""
     group = groups.read_group(ws, name)
     st.html(f"<h2>{write.escape(title(ws, group))}</h2>")
     if not rankings:
         st.info("Choose a ranking under *Rows*: it says which training images are behind these predictions.")
         return
-    ranking, end, k, to = _controls(ws, group, rankings)
+    asked = _controls(ws, group, rankings, other)
     with st.spinner("Adding up scores…", show_time=False):
-        ranked = _ranked(ws, f"{theme.cache_key(ws)} {_version(ws, ranking, group)}", name, ranking, end)
-    answer = group_edit.describe(ws, group, ranking, ranked, end, SHOWN)
-    _images(ws, answer, k, on_image)
+        names = [asked.ranking, *filter(None, [asked.against])]
+        versions = [_version(ws, ranking, group) for ranking in names]
+        ranked = _ranked(ws, f"{theme.cache_key(ws)} {versions}", name, names, asked.end)
+    answer = group_edit.describe(ws, group, asked.ranking, ranked, asked.end, SHOWN) | {"against": asked.against}
+    _images(ws, answer, asked.k, on_image)
     state.show_error()
-    words = ["group", name, "--ranking", ranking, "--end", end, "--k", k]
-    words += [] if to is None else ["--relabel", ws.classes[to]]
-    edit = group_edit.first_images(ws, ranked.ids, k, to)
-    try:
-        _change(ws, group_edit.edit_spec(ws, group, edit, ranking=ranking), {**answer, "edit": edit}, k, words)
-    except UserError as error:  # of a model that cannot be trained here
-        st.caption(write.sentence(error))
+    second = _second_model(ws, asked.against)
+    for model in (ws.recipe, *filter(None, [second])):
+        if second:
+            st.html(f"<h3>Under {write.escape(model)}</h3>")
+        try:
+            edit = group_edit.first_images(ws, ranked.ids, asked.k, asked.to)
+            remembered = {"ranking": asked.ranking, "against": asked.against, "end": asked.end}
+            spec = group_edit.edit_spec(ws, group, edit, recipe=None if model == ws.recipe else model, **remembered)
+            _change(ws, spec, {**answer, "edit": edit}, asked.k)
+        except UserError as error:  # of a model that cannot be trained here, and where no image is left to relabel
+            st.caption(write.sentence(error))
+    words = asked.words(ws, name) + (["--other-model", second] if second else [])
+    cli_command.popover(ws, *words, key="group command")
     for sentence in group_sentences(answer)[1:]:
         st.caption(write.plain(sentence))
 
 
-def _controls(ws: Workspace, group: Group, rankings: list[str]) -> tuple[str, str, int, int | None]:
-    """(ranking, end, k, the class that images are given, None where they are removed)."""
+def _second_model(ws: Workspace, against: str | None) -> str | None:
+    """The model that the ranking `against` explains, None where that is the one looked at or not known."""
+    if against is None:
+        return None
+    model = group_edit.head_of(ws, against) or (ws.ranking(against).made_for or {}).get("recipe")
+    return model if model != ws.recipe and model in ws.models() else None
+
+
+def _controls(ws: Workspace, group: Group, rankings: list[str], other: str | None) -> Asked:
+    """Draws the controls. other: as of `_draw`."""
     classes = write.class_numbers(ws.classes, REMOVE)
+    to = {state.RELABEL.format(name): number for name, number in classes.items()}
+    if other:
+        rankings = sorted(rankings, key=lambda name: not _compares(ws, name))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="group-controls"):
         ranking = st.selectbox("Ranking", rankings, key=state.GROUP_RANKING, bind="query-params", width=190)
-        default = group.end
+        against = _draw_against(ws, ranking, other)
+        _set_end(group)
         end = st.segmented_control(
-            "End", ENDS, default=default, required=True, key=f"{state.GROUP_END} {default}", width="content"
+            "End",
+            ENDS,
+            default=ENDS[0],
+            required=True,
+            key=state.GROUP_END,
+            bind="query-params",
+            width="content",
+            help=against and f"helpful: images that help more by {ranking} than by {against}; harmful: the reverse",
         )
         most = ws.n_train - 1
         k = st.number_input("Top", 1, most, min(DEFAULT_K, most), key=state.GROUP_K, bind="query-params", width=110)
-        to = st.selectbox(
-            "Then", [REMOVE, *(f"Label them {name}" for name in classes)], key=state.GROUP_EDIT, width=200
-        )
-    numbers = {f"Label them {name}": number for name, number in classes.items()}
-    return ranking, end, int(k), numbers.get(to)
+        then = st.selectbox("Then", [REMOVE, *to], key=state.GROUP_EDIT, bind="query-params", width=200)
+    return Asked(ranking, against, end, int(k), to.get(then))
+
+
+def _draw_against(ws: Workspace, ranking: str, other: str | None) -> str | None:
+    """Which ranking to compare with: the images are then those that the two score most unlike. Offered where both
+    rankings can be compared; a second model's own ranking is what it begins with."""
+    others = [name for name in ws.rankings() if name != ranking and _compares(ws, name)]
+    if not others or not _compares(ws, ranking):
+        return None
+    own = [name for name in others if other and _second_model(ws, name) == other]
+    asked = st.session_state.get(state.GROUP_AGAINST)
+    if asked not in (None, ALONE, *others):
+        del st.session_state[state.GROUP_AGAINST]
+    options = [ALONE, *others]
+    chosen = st.selectbox(
+        "Compared with",
+        options,
+        options.index(own[0]) if own else 0,
+        key=state.GROUP_AGAINST,
+        bind="query-params",
+        width=190,
+        help="Takes the images that the two rankings score most unlike, and makes the edit under both models.",
+    )
+    return None if chosen == ALONE else chosen
+
+
+def _compares(ws: Workspace, ranking: str) -> bool:
+    """Whether `rank_difference` takes a ranking."""
+    found = ws.ranking(ranking)
+    return bool(found.signed and found.complete)
+
+
+def _set_end(group: Group) -> None:
+    """Begins each group at its own end, unless a link says which."""
+    session = st.session_state
+    before = session.get(state.GROUP)
+    if before != group.name and not (before is None and state.GROUP_END in st.query_params):
+        session[state.GROUP_END] = group.end
+    session[state.GROUP] = group.name
 
 
 def _version(ws: Workspace, ranking: str, group: Group) -> list[str | None]:
@@ -99,9 +182,13 @@ def _version(ws: Workspace, ranking: str, group: Group) -> list[str | None]:
 
 
 @st.cache_data(max_entries=50, show_spinner=False)
-def _ranked(_ws, cache_key: str, name: str, ranking: str, end: str) -> GroupRanking:
+def _ranked(_ws, cache_key: str, name: str, rankings: list[str], end: str) -> GroupRanking:
+    """The order by one ranking, or by what two differ in."""
     read, _ = groups.read_group(_ws, name).halves()
-    return groups.rank_group(_ws, _ws.ranking(ranking), read, end)
+    first, *others = map(_ws.ranking, rankings)
+    return (
+        groups.rank_difference(_ws, first, *others, read, end) if others else groups.rank_group(_ws, first, read, end)
+    )
 
 
 def title(ws: Workspace, group: Group) -> str:
@@ -124,29 +211,28 @@ def _images(ws: Workspace, answer: dict, k: int, on_image) -> None:
     st.caption(write.plain(f"The first {len(ids)}{more}; the top {write.count(min(k, answer['listed']))} are edited."))
 
 
-def _change(ws: Workspace, spec: GroupSpec, answer: dict, k: int, words: list) -> None:
+def _change(ws: Workspace, spec: GroupSpec, answer: dict, k: int) -> None:
     """What the edit does: the answer where it is known, else how far its job is, or the button that asks."""
     with ResultStore.for_workspace(ws) as store:
         known, job = spec.answer(ws, store), _job_of(store, spec)
         cost = None if known else spec.cost(ws, store)
     if known:
-        first, *others = map(for_page, edit_sentences({**answer, "edit": known}, k))
+        called = "the group" if ":" in answer["group"] else answer["group"]  # which the heading says
+        first, *others = map(for_page, edit_sentences({**answer, "group": called, "edit": known}, k))
         st.html(verdict_html(word(known), first))
         for sentence in others:
             st.caption(write.plain(sentence))
-        cli_command.popover(ws, *words, key="group command")
     elif job and not job.has_ended:
         _progress(ws, job)
     else:
         if job and job.state in ("cancelled", "failed"):
             job_buttons.ended_early(ws, job)
         what = "Remove" if answer["edit"].kind == "remove" else "Relabel"
-        how = "refit" if ws.get_recipe().deterministic else "retrain"
+        how = "refit" if ws.get_recipe(spec.recipe).deterministic else "retrain"
         about = f", about {write.seconds(cost.seconds)}" if cost.known < cost.max_trainings else ", known at once"
         label = f"{what} {write.count(answer['edit'].k)} and {how}{about}"
-        st.button(label, key="edit the group", type="primary", on_click=_start, args=(ws, spec))
+        st.button(label, key=f"edit the group {spec.recipe}", type="primary", on_click=_start, args=(ws, spec))
         st.caption(write.plain(f"{write.capitalised(cost_text(cost))}, {spec.draws} random edits beside it."))
-        cli_command.popover(ws, *words, key="group command")
 
 
 def _job_of(store: ResultStore, spec: GroupSpec) -> Job | None:
@@ -175,7 +261,7 @@ def _progress(ws: Workspace, job: Job) -> None:
         job_buttons.keep_going(ws, now)
         st.progress(running_jobs.share_done(now) or 0.0, write.plain(running_jobs.progress_text(now)))
         with st.container(horizontal=True, gap="small"):
-            job_buttons.draw(ws, now, "group")
+            job_buttons.draw(ws, now, f"group {now.spec['recipe']}")
 
     draw_now()
 

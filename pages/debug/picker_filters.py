@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from attribution import UserError, Workspace
-from attribution.explore import image_sets
+from attribution.explore import groups, image_sets
 from attribution.explore.targets import choose_targets
 from pages.debug import retraining
 from pages.ui import format as write
@@ -34,12 +34,14 @@ state_of = st.session_state
 @dataclass(frozen=True)
 class Filters:
     """What the filters say. targets: those that match, int64 ascending. values: of each filter, to see a change.
-    active: whether any filter is set. classes: numbers of the true and of the predicted class, None for any."""
+    active: whether any filter is set. classes: numbers of the true and of the predicted class, None for any. versus:
+    (how a second model tells the targets apart, as in `groups.BESIDE`; that model), None for any."""
 
     targets: np.ndarray
     values: tuple
     active: bool
     classes: tuple[int | None, int | None]
+    versus: tuple[str, str] | None = None
 
 
 def draw(ws: Workspace, ranked: np.ndarray) -> Filters:
@@ -66,6 +68,10 @@ def draw(ws: Workspace, ranked: np.ndarray) -> Filters:
                 width=170,
                 help=glossary.meaning("confidence"),
             )
+        beside = _beside(ws)
+        versus = ANY
+        if beside:
+            versus = st.selectbox("Second model", [ANY, *beside], key=state.VERSUS, bind="query-params", width=240)
         kept = _kept_sets(ws)
         name = ANY
         if kept:
@@ -75,9 +81,11 @@ def draw(ws: Workspace, ranked: np.ndarray) -> Filters:
     targets = choose_targets(ws, KINDS[kind], numbers.get(label), numbers.get(predicted), tuple(confidence), supports)
     if name in kept:
         targets = np.intersect1d(targets, kept[name])
-    values = (kind, label, predicted, tuple(confidence), name)
-    active = values != ("all", ANY, ANY, ALL_CONFIDENCES, ANY)
-    return Filters(targets, values, active, (numbers.get(label), numbers.get(predicted)))
+    if versus in beside:
+        targets = targets[groups.beside(ws, *beside[versus])[targets]]
+    values = (kind, label, predicted, tuple(confidence), versus, name)
+    active = values != ("all", ANY, ANY, ALL_CONFIDENCES, ANY, ANY)
+    return Filters(targets, values, active, (numbers.get(label), numbers.get(predicted)), beside.get(versus))
 
 
 def choose(ws: Workspace, kind: str = "all", label: int | None = None, predicted: int | None = None) -> np.ndarray:
@@ -93,7 +101,16 @@ def clear() -> None:
     """Sets all filters back; a callback."""
     state_of[state.SHOW], state_of[state.LABEL] = "all", ANY
     state_of[state.PREDICTED], state_of[state.CONFIDENCE] = ANY, ALL_CONFIDENCES
-    state_of[state.SET] = ANY
+    state_of[state.VERSUS] = state_of[state.SET] = ANY
+
+
+def _beside(ws: Workspace) -> dict[str, tuple[str, str]]:
+    """What a second model can tell apart: words -> (how, the model)."""
+    others = [name for name in ws.models() if name != ws.recipe] if ws.has_base else []
+    words = {state.BESIDE[how].format(name): (how, name) for name in others for how in state.BESIDE}
+    if state_of.get(state.VERSUS) not in (None, ANY, *words):  # the model looked at is that one now
+        del state_of[state.VERSUS]
+    return words
 
 
 def _kept_sets(ws: Workspace) -> dict[str, np.ndarray]:

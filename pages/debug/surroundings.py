@@ -17,7 +17,10 @@ OWN = (
     state.IDS,
     state.PROTOCOL,
     state.GROUP_RANKING,
+    state.GROUP_AGAINST,
     state.GROUP_K,
+    state.GROUP_END,
+    state.GROUP_EDIT,
 )
 #: of this visit, what callbacks set and the rest of the page shows
 SHOWN = (
@@ -28,6 +31,7 @@ SHOWN = (
     state.LABEL,
     state.PREDICTED,
     state.CONFIDENCE,
+    state.VERSUS,
     state.SET,
     state.PICKER,
     state.START,

@@ -30,6 +30,7 @@ NEEDS_BASE_MODELS = {
     state.SHOW: ("right", "wrong", "models disagree"),
     state.PREDICTED: None,
     state.CONFIDENCE: None,
+    state.VERSUS: None,
     state.EXPLAIN: ("predicted", state.EXPLAINED["predicted"]),
     state.CANDIDATES: ("predicted",),
 }

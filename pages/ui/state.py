@@ -23,6 +23,7 @@ LABEL = "class"
 PREDICTED = "predicted"
 CONFIDENCE = "confidence"
 SET = "set"  # a named set of images
+VERSUS = "versus"  # what a second model tells apart
 PICKER = "picker"  # "strip", "wall" or "map"
 
 # Of this visit only.
@@ -51,11 +52,13 @@ K_MAX = "k max"
 DISJOINT = "disjoint"
 WITH_NEAR_DUPLICATES = "with near-duplicates"
 
-# Of the drawer's group; the first two are bound to the address bar.
+# Of the drawer's group; all but the last are bound to the address bar.
 GROUP_RANKING = "group_ranking"
+GROUP_AGAINST = "group_against"
 GROUP_K = "group_k"
-GROUP_END = "end of the group"
-GROUP_EDIT = "edit of the group"
+GROUP_END = "group_end"
+GROUP_EDIT = "group_edit"
+GROUP = "group"  # the one whose end was set
 
 # Of Compare; the first three, OTHER_MODEL, CALIBRATED and STUDY_PROTOCOL are bound to the address bar.
 TAB = "tab"
@@ -216,9 +219,15 @@ def keep_selection() -> dict:
     return state[CARRIED]
 
 
+#: What the drawer's group is edited by, beside removal.
+RELABEL = "Label them {}"
+#: How a second model tells images apart -> the words of the filter.
+BESIDE = {"differ": "predicted otherwise by {}", "lost-to": "right by {} alone"}
+
+
 def group_link(spec: Mapping) -> dict[str, str]:
-    """The parameters that open Debug on the group of a `GroupSpec` with its panel; of a group that no filter makes, the
-    panel alone."""
+    """The parameters that open Debug on the group of a `GroupSpec` with its panel and its edit; of a group that no
+    filter makes, the panel alone."""
     name = spec["group"]
     kind, _, of = name.partition(":")
     if "->" in name:
@@ -230,6 +239,10 @@ def group_link(spec: Mapping) -> dict[str, str]:
             "class": {LABEL: of},
             "wrong": {LABEL: of} | wrong,
             "false-positives": {PREDICTED: of} | wrong,
+            **{beside: {VERSUS: words.format(of)} for beside, words in BESIDE.items()},
         }.get(kind, {})
-    ranking = {GROUP_RANKING: spec["ranking"]} if spec.get("ranking") else {}
-    return filters | {"panel": "group", GROUP_K: str(len(spec["edit"]["indices"]))} | ranking
+    known = {GROUP_RANKING: "ranking", GROUP_AGAINST: "against", GROUP_END: "end", GROUP_EDIT: "label"}
+    asked = {parameter: spec[name] for parameter, name in known.items() if spec.get(name)}
+    if GROUP_EDIT in asked:
+        asked[GROUP_EDIT] = RELABEL.format(asked[GROUP_EDIT])
+    return filters | {"panel": "group", GROUP_K: str(len(spec["edit"]["indices"]))} | asked

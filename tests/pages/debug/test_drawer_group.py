@@ -54,12 +54,12 @@ def test_what_it_costs_and_how_it_is_asked(ws, monkeypatch):
     monkeypatch.setattr("attribution.experiments.jobs.submit", lambda ws, spec: asked.append(spec))
     app = opened(**{"class": "Dot"})
     app.number_input(key=state.GROUP_K).set_value(3).run()
-    button = app.button(key="edit the group")
+    button = app.button(key="edit the group demo-cnn")
     assert button.label.startswith("Remove 3 and retrain, about ") and "30 trainings" in texts(app)
     button.click().run()
     assert not app.exception and asked[0].question() == spec_of(ws, "class:Dot", "trak-10", 3).question()
     app.selectbox(key=state.GROUP_EDIT).set_value("Label them Bar").run()
-    assert app.button(key="edit the group").label.startswith("Relabel ")
+    assert app.button(key="edit the group demo-cnn").label.startswith("Relabel ")
     assert "--relabel Bar" in commands(app)[-1]
 
 
@@ -71,14 +71,14 @@ def test_a_job_under_way_and_its_answer(ws, store):
     app = opened(**{"class": "Dot"}, run=False)
     app.session_state[state.GROUP_K] = 4
     app.run()
-    assert not app.exception and "edit the group" not in [button.key for button in app.button]
-    assert {"pause group", "cancel group"} <= {button.key for button in app.button}
+    assert not app.exception and "edit the group demo-cnn" not in [button.key for button in app.button]
+    assert {"pause group demo-cnn", "cancel group demo-cnn"} <= {button.key for button in app.button}
     drive(ws, store, spec, lambda edit, seed: 2 if edit.k == 0 else 0)
     store.finish_job(number, "done")
     app.run()
     assert not app.exception
     said = unescape(html(app))
-    assert "rises from 0 to 4 errors" in said and "class:Dot" in said and "Without these 4 training images" in said
+    assert "the group rises from 0 to 4 errors" in said and "Without these 4 training images" in said
     assert "Random edits of the same classes (4 draws) leave 4.0 (4 to 4) errors" in texts(app)
     assert "Margins are means over 5 seeds" in texts(app)
 
@@ -115,4 +115,47 @@ def test_a_link_says_which_ranking_and_how_many(ws):
     app = opened(**{"class": "Dot", "group_ranking": "l2-moco", "group_k": "3"})
     assert not app.exception and app.selectbox(key=state.GROUP_RANKING).value == "l2-moco"
     assert app.number_input(key=state.GROUP_K).value == 3 and "l2-moco, helpful end" in texts(app)
-    assert app.button(key="edit the group").label.startswith("Remove 3 and retrain")
+    assert app.button(key="edit the group demo-cnn").label.startswith("Remove 3 and retrain")
+
+
+def test_two_models_are_compared_on_what_one_of_them_loses(ws):
+    versus = {"versus": "right by head-moco alone"}
+    app = opened(**versus)
+    assert not app.exception
+    assert "1 validation image predicted wrongly, and rightly by head-moco, 1 wrong" in unescape(html(app))
+    assert app.selectbox(key=state.GROUP_RANKING).value == "trak-10"
+    assert app.selectbox(key=state.GROUP_AGAINST).value == "influence-moco", "the ranking of the second model"
+    assert "scores by influence-moco less those by trak-10" in texts(app)
+    said = unescape(html(app))
+    assert "Under demo-cnn" in said and "Under head-moco" in said
+    assert {"edit the group demo-cnn", "edit the group head-moco"} <= {button.key for button in app.button}
+    (command,) = [line for line in commands(app) if " group " in line]
+    assert "group lost-to:head-moco --ranking trak-10 --end harmful --k 40 --against influence-moco" in command
+    assert "--other-model head-moco" in command
+    app.selectbox(key=state.GROUP_AGAINST).set_value(drawer_group.ALONE).run()
+    assert not app.exception and "Under head-moco" not in html(app) and "trak-10, harmful end" in texts(app)
+
+
+def test_the_edit_is_asked_for_under_the_second_model(ws, monkeypatch):
+    asked = []
+    monkeypatch.setattr("attribution.experiments.jobs.submit", lambda ws, spec: asked.append(spec))
+    app = opened(versus="right by head-moco alone", group_k="3")
+    app.button(key="edit the group head-moco").click().run()
+    (spec,) = asked
+    assert (spec.recipe, spec.group, spec.against, spec.end) == (
+        "head-moco", "lost-to:head-moco", "influence-moco", "harmful")  # fmt: skip
+    back = opened(**{name: value for name, value in state.group_link(spec).items() if name != "panel"})
+    assert not back.exception and back.button(key="edit the group head-moco").label.startswith("Remove 3 and refit")
+
+
+def test_a_link_says_which_end_and_which_label(ws):
+    app = opened(**{"class": "Dot", "group_end": "harmful", "group_edit": "Label them Bar", "group_k": "2"})
+    assert not app.exception and "trak-10, harmful end" in texts(app)
+    assert app.selectbox(key=state.GROUP_EDIT).value == "Label them Bar"
+    app.selectbox(key=state.LABEL).set_value("Bar").run()
+    assert "trak-10, helpful end" in texts(app), "another group begins at its own end"
+
+
+def test_the_filter_of_a_second_model_follows_the_model(ws):
+    app = open_page(versus="predicted otherwise by head-moco", model="head-moco")
+    assert not app.exception and app.selectbox(key=state.VERSUS).value == "any"

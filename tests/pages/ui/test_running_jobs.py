@@ -139,6 +139,10 @@ def test_a_group_is_linked_by_its_filters():
     }  # fmt: skip
     assert link("false-positives:Coat") == {"predicted": "Coat", "show": "wrong", **panel}
     assert link("ids:3,5") == panel
+    assert link("lost-to:head-dino", against="influence-dino", end="harmful", label="Shirt") == {
+        "versus": "right by head-dino alone", **panel, "group_against": "influence-dino", "group_end": "harmful",
+        "group_edit": "Label them Shirt",
+    }  # fmt: skip
 
 
 def test_texts(ws, store, job):

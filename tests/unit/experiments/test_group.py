@@ -32,9 +32,14 @@ def test_seed_by_seed_the_edit_stands_beside_none_and_random_ones(ws):
 def test_a_head_has_one_seed_and_more_draws(ws):
     seen = ws.with_model("head-moco")
     assert group_spec(seen, "ids:0", [0], [0], EDIT).seeds == [0]
-    assert (default_draws(seen), default_draws(ws)) == (20, 4)
+    assert (default_draws(seen.recipe), default_draws(ws.recipe)) == (20, 4)
     with pytest.raises(UserError, match="give at least 1"):
         spec(ws, draws=0)
+
+
+def test_another_model_is_trained_for_the_one_looked_at(ws):
+    asked = group_spec(ws, "lost-to:head-moco", [0], [0], EDIT, recipe="head-moco")
+    assert (asked.recipe, asked.model, asked.seeds, asked.draws) == ("head-moco", None, [0], 20)
 
 
 def test_what_is_said_is_of_the_mean_margins(ws, store):
@@ -54,4 +59,5 @@ def test_what_is_said_is_of_the_mean_margins(ws, store):
     assert sum(answer["classes"].values()) == 3 and answer["seeds"] == [0, 1, 2, 3, 4]
     assert json.loads(json.dumps(answer)) == answer
     assert spec(ws, group="class:Bar").answer(ws, store) == answer, "whatever the group was called"
+    assert spec(ws, ranking="trak-10", against="l2-moco", end="helpful").answer(ws, store) == answer, "and why"
     assert spec(ws, judged=[3, 4]).answer(ws, store) is None

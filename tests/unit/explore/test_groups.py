@@ -105,6 +105,8 @@ def test_groups_of_two_models(ws):
     assert differ.members.tolist() == np.flatnonzero(head != ws.base.prediction).tolist()
     lost = read_group(ws, "lost-to:head-moco")
     assert (lost.members.tolist(), lost.end) == ([1], "harmful")
+    assert name_group(ws, np.array([1]), other="lost-to:head-moco") == "lost-to:head-moco"
+    assert name_group(ws, np.array([1, 2]), other="lost-to:head-moco") == "ids:1,2"
     with pytest.raises(UserError, match="no-such"):
         read_group(ws, "differ:no-such")
 
