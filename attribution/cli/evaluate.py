@@ -46,7 +46,8 @@ def save_for_pages(ws: Workspace, evaluation: ModuleType, answer, command: str, 
     command, options: what it is asked for with, for the part's provenance.
     """
     if ws.can_add(evaluation.PART):
-        evaluation.save(ws, answer, command_provenance(command_line(f"evaluate {command}", **options)))
+        made_by = command_line(f"evaluate {command}", **{**options, "model": ws.model})
+        evaluation.save(ws, answer, command_provenance(made_by))
 
 
 def evaluate_supports(

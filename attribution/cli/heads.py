@@ -182,6 +182,8 @@ def evaluate_subclass(
     names = split_names(rankings) if rankings else None
     groups = subclasses.read_groups(ws, merge) if merge is not None else None
     answer = with_progress(subclasses.compute, ws, groups, names, k, targets, seed)
+    options = {"merge": merge, "rankings": rankings, "k": k, "targets": targets, "seed": seed}
+    save_for_pages(ws, subclasses, answer, "subclass", **options)
     rows = [
         {
             "ranking": name,

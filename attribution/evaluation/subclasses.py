@@ -10,6 +10,7 @@ A similarity reads the labels only for its candidates. Stored rankings were comp
 them what is asked, and are refused. `supervised` features were trained with the classes apart, too: every row says so.
 """
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -28,9 +29,11 @@ from attribution.rankings.candidates import CANDIDATES_MARK, RankingAmong
 from attribution.training.head import Head
 from attribution.training.head.recipe import PREFIX, is_head
 from attribution.workspace.heads import FittedHead, find_recipe
-from attribution.workspace.parts import Progress
+from attribution.workspace.parts import Part, Progress
 from attribution.workspace.workspace import Workspace
 
+STORED = Part("subclasses", "subclasses.json", command="evaluate subclass")
+PART = STORED.name
 K, N_TARGETS, SEED = 10, 500, 0
 
 
@@ -47,13 +50,13 @@ def compute(
     `n_targets` validation images of merged classes, drawn by `seed`.
 
     groups: the classes that become one, each class at most once; None merges the pairs that the model confuses most
-    (`confused_pairs`). {"merged": [[class names]], "chosen_by": the model that confuses them, None where they were
-    named, "k", "targets", "seed", "chance": mean share of the class among the images of its superclass, "heads": {NAME:
-    {"penalty", "accuracy": on the validation images, merged}}, "rankings": {NAME: {"under": what it was computed under,
-    in words, "first", "share", "superclass": the share of the first k that are of its superclass, "within": of these,
-    the share of its own class, which chance is of; each "mean", "ci" (95 % bootstrap over targets), "n"}}}. Raises
-    UserError for groups that are none, where the model confuses nothing, and for a ranking that was computed with the
-    classes apart.
+    (`confused_pairs`). {"recipe", "recipe_hash", "merged": [[class names]], "chosen_by": the model that confuses them,
+    None where they were named, "k", "targets", "seed", "chance": mean share of the class among the images of its
+    superclass, "heads": {NAME: {"penalty", "accuracy": on the validation images, merged}}, "rankings": {NAME: {"under":
+    what it was computed under, in words, "first", "share", "superclass": the share of the first k that are of its
+    superclass, "within": of these, the share of its own class, which chance is of; each "mean", "ci" (95 % bootstrap
+    over targets), "n"}}}. Raises UserError for groups that are none, where the model confuses nothing, and for a
+    ranking that was computed with the classes apart.
     """
     k, chosen_by = check_k(k), workspace.recipe if groups is None else None
     groups = confused_pairs(workspace) if groups is None else check_groups(workspace, groups)
@@ -77,6 +80,8 @@ def compute(
     progress("subclasses: rankings", len(names), len(names))
     fitted = {head.recipe.name: head for head in merged.heads.values()}
     return {
+        "recipe": workspace.recipe,
+        "recipe_hash": workspace.get_recipe().hash,
         "merged": [[workspace.classes[label] for label in group] for group in groups],
         "chosen_by": chosen_by,
         "k": k,
@@ -86,6 +91,16 @@ def compute(
         "heads": {name: {"penalty": head.head.penalty, "accuracy": head.accuracy} for name, head in fitted.items()},
         "rankings": rows,
     }
+
+
+def save(workspace: Workspace, answer: dict, provenance: dict, record: Callable | None = None) -> None:
+    """Stores an answer of `compute` as the part "subclasses"; provenance, record: as `Part.save`."""
+    STORED.save_answer(workspace, answer, provenance, record)
+
+
+def load(workspace: Workspace) -> dict | None:
+    """The stored answer, as `Part.load_answer`."""
+    return STORED.load_answer(workspace)
 
 
 class MergedLabels:

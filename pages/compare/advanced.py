@@ -14,6 +14,7 @@ from pages.compare import (
     margin_removal,
     metasmoothness,
     model_diff,
+    subclasses,
     tab_frame,
     two_models,
 )
@@ -32,6 +33,7 @@ TOPICS: dict[str, Callable[[Workspace], None]] = {  # their names stand in links
     "Recomputed order": adaptive.draw,
     "Leave-one-out": leave_one_out.draw,
     "Margin without the top 1 %": margin_removal.draw,
+    "Merged classes": subclasses.draw,
     "LDS and supports": lds_vs_support.draw,
     "Pruning": pruning.draw,
     "Other recipes": recipe_transfer.draw,

@@ -22,7 +22,7 @@ CHANCE, CONTROL, UNPATCHED = "line-ns-open", "x-thin-open", "circle-open"
 def draw(ws: Workspace) -> None:
     """Where the workspace is poisoned what was measured on it, or the way to; else what Lineup brings, or the command
     that makes a poisoned copy."""
-    tab_frame.section("Backdoor: do rankings find the poisoned images?")
+    tab_frame.section("Backdoor, or mixed data sets: do rankings find the poisoned images?")
     poisoned = poison.load_poison_info(ws)
     running = bool(poisoned) and measurement.under_way(ws, MEASURE)
     if poisoned:

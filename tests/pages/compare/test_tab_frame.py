@@ -31,7 +31,7 @@ def test_a_broken_answer_is_one_sentence_and_the_next_part_is_drawn(ws):
     file.write_text("{" * file.stat().st_size)
     app = opened_topic("Checks")
     assert len(app.error) == 1 and "sanity.json" in app.error[0].value.replace("\\", "")
-    assert "Backdoor: do rankings find" in texts(app)
+    assert "Backdoor, or mixed data sets: do rankings find" in texts(app)
 
 
 def test_an_answer_is_read_again_when_its_part_has_changed(ws):
