@@ -5,12 +5,13 @@ const RESEND_AFTER_MS = 2500;
 
 export default function ({ data, setStateValue }) {
   const hub = (window.lineupAudit ??= {});
-  hub.send = (value) => setStateValue("outbox", value);
+  const send = hub.send = (value) => setStateValue("outbox", value);
   hub.sendRest = () => sendRest(hub, data);
   hub.answer = data;
   if (hub.review) hub.review.hear(data);
   else hub.sendRest();
   return () => {
+    if (hub.send !== send) return; // the post of the next view is there already
     clearTimeout(hub.restTimer);
     hub.send = hub.sendRest = hub.answer = null;
   };

@@ -194,8 +194,15 @@ def _queue_text(ws: Workspace, row) -> str:
 # -- the review: one component draws, the other carries decisions
 
 
+def _controls() -> tuple:
+    """What the controls above say. A click on one of them that the browser sends together with a decision draws only
+    the part that the decision is of: such a part draws the page anew where the controls say other than they did."""
+    return tuple(session.get(name) for name in (state.STEP, state.QUEUE, state.MODE, state.PER_WALL, state.WHO))
+
+
 def _review(ws: Workspace, queue: Queue, who: str, mode: str, per: int) -> None:
     token, first = _start_at(ws, queue, mode, per)
+    drawn = _controls()
 
     @fragment()
     def draw_now():
@@ -206,7 +213,7 @@ def _review(ws: Workspace, queue: Queue, who: str, mode: str, per: int) -> None:
             decided, newest = decision_cache.current(ws, log)
         data = review_component.review_data(ws, queue, decided, newest, who=who, mode=mode, per=per, at=at, token=token)
         review_component.review(data, on_go=_turn_to_export)
-        if state.STEP_ASKED in session:
+        if state.STEP_ASKED in session or _controls() != drawn:
             st.rerun()
 
     draw_now()
@@ -245,6 +252,7 @@ def _start_at(ws: Workspace, queue: Queue, mode: str, per: int) -> tuple[str, in
 def _read_outbox(ws: Workspace, queue: Queue | None, who: str) -> None:
     """Writes decisions as the browser sends them, and tells it what is written, by others, too. Without a queue on
     view it writes those that were still on their way, and draws the page anew with them."""
+    drawn = _controls()
 
     @fragment(POLL if queue else None)
     def draw_now():
@@ -263,7 +271,7 @@ def _read_outbox(ws: Workspace, queue: Queue | None, who: str) -> None:
         review_component.post(review_component.post_data(ws, queue, decided, newest, changed, answer, tabs, queues))
         if queue is None and answer["error"]:
             st.error(write.sentence(answer["error"]))
-        if queue is None and len(written) > before:
+        if (queue is None and len(written) > before) or _controls() != drawn:
             st.rerun()
 
     draw_now()

@@ -418,15 +418,19 @@ def test_what_is_not_sent_yet_goes_into_the_queue_it_was_decided_in(page, shapes
         spec = review_queue.queue_spec(ws, size=3)
         log.add_queue(spec, queue(ws).items[:3][::-1], [False] * 3, [0] * 3, [0] * 3, "me")
     opened(page, shapes, "/labels?queue=1")
-    ways = [
-        lambda: choose(page, "2 · knn-moco"),
-        lambda: choose(page, "1 · knn-moco"),
-        lambda: page.get_by_role("radio", name="wall").evaluate("node => node.click()"),
-        lambda: page.get_by_role("radio", name="one image").evaluate("node => node.click()"),
-        lambda: page.get_by_role("radio", name="2 Export").evaluate("node => node.click()"),
+    click = "node => node.click()"
+    ways = [  # away from here, and what is then on view
+        (lambda: choose(page, "2 · knn-moco"), deck(page).get_by_text(" of 3 · training image")),
+        (
+            lambda: choose(page, "1 · knn-moco"),
+            deck(page).get_by_text(f" of {len(queue(ws, 1).items)} · training image"),
+        ),
+        (lambda: page.get_by_role("radio", name="wall").evaluate(click), deck(page).locator(".wall")),
+        (lambda: page.get_by_role("radio", name="one image").evaluate(click), deck(page).locator(".big")),
+        (lambda: page.get_by_role("radio", name="2 Export").evaluate(click), page.locator(".lu-facts")),
     ]
     expected = []
-    for n, away in enumerate(ways):
+    for n, (away, then) in enumerate(ways):
         one = 2 if n == 1 else 1
         if n == 3:
             page.keyboard.press("Space")
@@ -444,6 +448,7 @@ def test_what_is_not_sent_yet_goes_into_the_queue_it_was_decided_in(page, shapes
         away()
         frozen(shapes, False)
         serving.settle(page)
+        expect(then).to_be_visible(timeout=SAVED)
         if n < 4:
             saved(page)
         else:
@@ -472,6 +477,20 @@ def test_what_is_not_sent_yet_goes_into_the_queue_it_was_decided_in(page, shapes
     page.keyboard.press("u")
     saved(page)
     assert entries(ws)[-1].action == "undo"
+
+
+@pytest.mark.parametrize("away", ["wall", "2 Export"])
+def test_a_click_that_is_sent_together_with_a_decision_is_followed(page, shapes, ws, away):
+    """The browser sends what is set in one breath as one message, and takes it for the decision's alone."""
+    opened(page, shapes)
+    both = """(deck, radio) => {
+        deck.dispatchEvent(new KeyboardEvent("keydown", { key: "x", bubbles: true, composed: true }));
+        radio.click();
+    }"""
+    deck(page).evaluate(both, page.get_by_role("radio", name=away).element_handle())
+    shown = deck(page).locator(".wall") if away == "wall" else page.locator(".lu-facts")
+    expect(shown).to_be_visible(timeout=SAVED)
+    assert [one.action for one in entries(ws)] == ["remove"]
 
 
 #: Drops the first message that is sent while no review is drawn, as a change of views can.
