@@ -36,3 +36,19 @@ def test_the_list_of_jobs_leads_to_the_group_under_its_own_model(open_page):
     page.get_by_role("link", name="Show in Debug").first.click()
     expect(verdict).to_be_visible(timeout=30_000)
     expect(page).to_have_url(re.compile("model=head-moco"))
+
+
+def test_two_models_lead_from_compare_to_what_one_of_them_loses(open_page):
+    page = open_page("/compare?tab=Advanced&topic=Two+models&model=head-moco&other_model=head-dino")
+    page.get_by_role("link", name="Explain together the 48 that head-dino alone gets right").click()
+    drawer = page.get_by_role("dialog")
+    expect(drawer.get_by_role("heading", name="and rightly by head-dino")).to_be_visible(timeout=30_000)
+    expect(drawer.get_by_role("combobox", name="Compared with")).to_have_value("influence-dino")
+    drawer.get_by_role("spinbutton", name="Top").fill("12")
+    drawer.get_by_role("spinbutton", name="Top").press("Enter")
+    for _ in ("head-moco", "head-dino"):
+        drawer.get_by_role("button", name=re.compile("^Remove 12 and refit")).first.click()
+        serving.settle(page)
+    verdicts = drawer.get_by_role("status").filter(has_text="Without these 12 training images")
+    expect(verdicts).to_have_count(2, timeout=60_000)
+    expect(drawer.get_by_role("heading", name="Under head-dino")).to_be_visible()
