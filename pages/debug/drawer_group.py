@@ -162,7 +162,10 @@ def _draw_against(ws: Workspace, ranking: str, other: str | None) -> str | None:
 
 def _compares(ws: Workspace, ranking: str) -> bool:
     """Whether `rank_difference` takes a ranking."""
-    found = ws.ranking(ranking)
+    try:
+        found = ws.ranking(ranking)
+    except UserError:  # such as one of the user's own that cannot be read, which its row says
+        return False
     return bool(found.signed and found.complete)
 
 

@@ -4,7 +4,7 @@ from html import unescape
 
 import pytest
 
-from attribution import UserError
+from attribution import UserError, Workspace
 from attribution.experiments.group import GroupSpec
 from attribution.explore import groups
 from attribution.explore.group_edit import edit_spec, first_images
@@ -159,3 +159,17 @@ def test_a_link_says_which_end_and_which_label(ws):
 def test_the_filter_of_a_second_model_follows_the_model(ws):
     app = open_page(versus="predicted otherwise by head-moco", model="head-moco")
     assert not app.exception and app.selectbox(key=state.VERSUS).value == "any"
+
+
+def test_a_ranking_that_cannot_be_read_is_not_offered(ws, monkeypatch):
+    whole = Workspace.ranking
+
+    def read(self, name):
+        if name == "influence-moco":
+            raise UserError("its file is damaged")
+        return whole(self, name)
+
+    monkeypatch.setattr(Workspace, "ranking", read)
+    app = opened(**{"class": "Dot", "rankings": "trak-10"})
+    offered = [option for box in app.selectbox if box.key == state.GROUP_AGAINST for option in box.options]
+    assert not app.exception and "trak-10, helpful end" in texts(app) and "influence-moco" not in offered
