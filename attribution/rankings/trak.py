@@ -14,6 +14,8 @@ from dattri.task import AttributionTask
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 BATCH = 500
+#: between the projections' seeds of two checkpoints: as dattri counts them where it is given several at once
+SEED_STEP = 100_000
 
 
 def compute_factors(
@@ -31,7 +33,7 @@ def compute_factors(
 
     trainer: the `training.trainer.Trainer` that trained `network`, or what stands for one: its device, train_labels,
     untrained, and train_images and val_images, which may be read when they are indexed by numbers. val_labels: int
-    [n_val]. dim: dimensions of the random projection. number: of the checkpoint, the projection's seed. Gradients are
+    [n_val]. dim: dimensions of the random projection. number: of the checkpoint; it seeds the projection. Gradients are
     in float32, without augmentation, with batch norm's stored statistics. progress(images done, images in all).
     """
     total = len(trainer.train_labels) + len(val_labels)
@@ -100,7 +102,7 @@ def _attributor(trainer, network, dim, number, regularization, total, progress):
         return [torch.stack(part) for part in zip(*pairs)]
 
     task = AttributionTask(loss_func=output, model=model, checkpoints=[network.state_dict()])
-    projector = {"proj_dim": dim, "proj_max_batch_size": BATCH, "proj_seed": number}
+    projector = {"proj_dim": dim, "proj_max_batch_size": BATCH, "proj_seed": SEED_STEP * number}
     return TRAKAttributor(
         task, probability, device=str(trainer.device), regularization=regularization, projector_kwargs=projector
     ), loader

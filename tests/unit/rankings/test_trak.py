@@ -90,6 +90,19 @@ def test_against_the_formula(trained, monkeypatch):
     assert np.allclose(found, wanted, rtol=1e-3, atol=1e-4 * np.abs(wanted).max())
 
 
+def test_checkpoints_one_by_one_are_those_that_dattri_takes_together(trained, monkeypatch):
+    """The projection of each is dattri's own, so that a ranking that was built before is built alike again."""
+    trainer, networks, val_labels = trained
+    found = built(trainer, networks, val_labels, 16)
+    task, weights = trak.AttributionTask, [network.state_dict() for network in networks]
+    monkeypatch.setattr(trak, "AttributionTask", lambda **asked: task(**asked | {"checkpoints": weights}))
+    together, loader = trak._attributor(trainer, networks[0], 16, 0, 0.0, 76, None)
+    together.cache(loader(trainer.train_images, trainer.train_labels))
+    with torch.no_grad():
+        wanted = together.attribute(loader(trainer.val_images, val_labels)).T.numpy()
+    assert [np.corrcoef(*pair)[0, 1] for pair in zip(found, wanted)] == pytest.approx([1] * 6, abs=1e-4)
+
+
 def test_the_score_of_an_image_for_itself(trained, monkeypatch):
     trainer, networks, _ = trained
     monkeypatch.setattr(dattri, "DEFAULT_PROJECTOR_KWARGS", dattri.DEFAULT_PROJECTOR_KWARGS | {"proj_type": "identity"})
