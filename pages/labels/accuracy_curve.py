@@ -8,17 +8,19 @@ from attribution.audit import accuracy_curve
 from attribution.experiments.estimate import cost_of
 from attribution.store.results import ResultStore
 from pages.labels import gain_text
-from pages.ui import cli_command, measurement
+from pages.ui import cli_command, measurement, state
 from pages.ui import format as write
 
 MEASURE = ["evaluate", "inspection", "--decisions"]
+FOLLOWED_SECONDS = 30  # that refits may take without being asked for
 COLOUR, BAND = "#3F8F7F", "rgba(63, 143, 127, 0.15)"
 
 
 def draw(ws: Workspace, decided: dict, uses_val: bool, without: list[int]) -> None:
-    """The curve of the current decisions or the last one that was measured, and the button that measures it; nothing
-    where they change no label, or where there is no head. decided: training image -> its current decision; uses_val,
-    without: as of `gain.gain_spec`."""
+    """The curve of the current decisions or the last one that was measured, and the button that measures it. Under a
+    head, and where it was measured before, it follows the decisions by itself. Nothing where they change no label, or
+    where there is no head. decided: training image -> its current decision; uses_val, without: as of
+    `gain.gain_spec`."""
     name = accuracy_curve.choose_head(ws)
     steps = accuracy_curve.decision_steps(ws, decided)
     if name is None or not steps[-1][1].k:
@@ -34,9 +36,12 @@ def draw(ws: Workspace, decided: dict, uses_val: bool, without: list[int]) -> No
         shown = answer or accuracy_curve.load_latest(ws, store, name)
         head = ws.with_model(name)
         refits = cost_of(head, store, head.get_recipe().hash, len(steps), len(steps), 0)
+    seconds = refits.start + len(steps) * refits.each
+    if not answer and (shown or name == ws.recipe) and seconds <= FOLLOWED_SECONDS:
+        _follow(head, steps)
     running = measurement.under_way(head, MEASURE)
     if not answer and not running:
-        st.caption(write.plain(offer_text(ws, name, len(steps), refits.start + len(steps) * refits.each)))
+        st.caption(write.plain(offer_text(ws, name, len(steps), seconds)))
         measurement.button(head, MEASURE, "Refit along the decisions")
     if shown:
         if not answer:
@@ -50,6 +55,14 @@ def draw(ws: Workspace, decided: dict, uses_val: bool, without: list[int]) -> No
         )
     if answer:
         cli_command.popover(head, *MEASURE)
+
+
+def _follow(head: Workspace, steps: list) -> None:
+    """Begins to measure the current decisions, once: what fails is left to the button."""
+    asked = (head.recipe, tuple((count, edit.hash) for count, edit in steps))
+    if st.session_state.get(state.CURVE) != asked and not measurement.is_running(head, MEASURE):
+        st.session_state[state.CURVE] = asked
+        measurement.start(head, MEASURE)
 
 
 def offer_text(ws: Workspace, name: str, refits: int, seconds: float) -> str:

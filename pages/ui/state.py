@@ -113,6 +113,7 @@ CONTROLS = "random controls"
 BLIND = "blind"
 FOLDER = "folder for the corrections"
 SHOWN_DECISIONS = "decisions to look at"
+CURVE = "decisions whose curve was begun"
 MESSAGE = "told"  # of a callback that went well, for the page to show
 
 # Of Data & jobs; the first is in the address.

@@ -1,6 +1,7 @@
 """The curve of accuracy in the third step: where it stands, what it says, and when it is computed again."""
 
 import numpy as np
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from attribution.audit import accuracy_curve
@@ -82,13 +83,36 @@ def test_where_there_is_nothing_to_see(ws, monkeypatch):
     assert not opened().subheader
 
 
-def test_another_decision_leaves_the_curve_of_before_and_says_so(ws):
+@pytest.fixture
+def started(monkeypatch):
+    """The commands that are started, which none is."""
+    started = []
+    monkeypatch.setattr("attribution.runner.commands.start_command", lambda ws, words: started.append(words))
+    return started
+
+
+def test_another_decision_leaves_the_curve_of_before_and_measures_anew(ws, started):
     standing = {image: decided("relabel", 0) for image in (4, 5)}
     measured(ws, standing)
-    assert "Measured when" not in texts(opened(standing))
+    assert "Measured when" not in texts(opened(standing)) and not started
     app = opened(standing | {6: decided("remove")})
     assert "Measured when there were 2 decisions; now there are 3, or other ones." in texts(app)
-    assert app.get("plotly_chart") and app.button[0].label == "Refit along the decisions"
+    assert started == [["evaluate", "inspection", "--decisions", "--model", "head-moco"]]
+    app.run()
+    assert len(started) == 1 and app.button, "what ended without an answer is begun again by hand"
+    app.session_state["standing"] = standing | {6: decided("remove"), 7: decided("remove")}
+    app.run()
+    assert len(started) == 2
+
+
+def test_under_a_head_nobody_has_to_ask(ws, started):
+    assert not opened(model="head-moco").exception and len(started) == 1
+    assert not opened().exception and len(started) == 1, "another model's stands in, and is asked for"
+
+
+def test_what_would_take_long_is_asked_for(ws, started, monkeypatch):
+    monkeypatch.setattr(view, "FOLLOWED_SECONDS", 0)
+    assert opened(model="head-moco").button and not started
 
 
 def test_it_stands_in_the_third_step(ws, log, queue):
