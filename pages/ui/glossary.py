@@ -96,6 +96,7 @@ TABS = {
     "Recomputed order": ("recomputed order", "head", "support size", "support CDF", "AUC (of supports)"),
     "Leave-one-out": ("leave-one-out", "margin", "score", "head"),
     "Margin without the top 1 %": ("margin", "control", "head"),
+    "Merged classes": ("superclass, subclass", "candidates, candidate set", "head"),
     "LDS and supports": ("LDS", "support size", "reliability", "margin"),
     "Pruning": ("pruning", "training-set influence", "control"),
     "Other recipes": ("transfer", "recipe", "AUC (of supports)", "control"),
