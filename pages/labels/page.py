@@ -29,7 +29,8 @@ session = st.session_state
 
 def main() -> None:
     """Draws the page."""
-    ws = theme.workspace()
+    seen = theme.workspace()
+    ws = _by_evidence(seen)
     if len(ws.classes) < 2:
         st.info(
             write.plain(
@@ -41,7 +42,16 @@ def main() -> None:
         _without_detectors(ws)
     else:
         with closing(DecisionLog.of(ws)) as log:
-            _draw_audit(ws, log)
+            _draw_audit(ws, seen, log)
+
+
+def _by_evidence(seen: Workspace) -> Workspace:
+    """The workspace by the model whose evidence about labels is shown, which are no model's: the one looked at where it
+    has all that there is, else the workspace's own."""
+    if _has_combined(seen):
+        return seen
+    own = seen.with_model(None)
+    return own if detectors.default_detector(own) else seen
 
 
 def _has_combined(ws: Workspace) -> bool:
@@ -49,14 +59,15 @@ def _has_combined(ws: Workspace) -> bool:
     return detectors.default_detector(ws) == COMBINED
 
 
-def _draw_audit(ws: Workspace, log: DecisionLog) -> None:
+def _draw_audit(ws: Workspace, seen: Workspace, log: DecisionLog) -> None:
+    """The three steps. ws: by the model whose evidence is shown; seen: by the one that is looked at, whose accuracy the
+    third step is about."""
     decision_cache.current(ws, log)
     rows = log.queues()
     if damage := log.damage():  # found as it was read
         st.error(write.sentence(damage), icon=":material/error:")
     if not rows:
-        own = ws.with_model(None)  # labels are no model's: the first queue is what it would be without the others
-        audit_queue.add(ws, log, review_queue.queue_spec(own if detectors.default_detector(own) else ws))
+        audit_queue.add(ws, log, review_queue.queue_spec(ws))
         rows = log.queues()
     by_number = {str(row.number): row for row in rows}
     _restore_step()
@@ -77,7 +88,7 @@ def _draw_audit(ws: Workspace, log: DecisionLog) -> None:
         corrections.draw(ws, log, who)
     else:
         decided, _ = decision_cache.current(ws, log)
-        gain.draw(ws, decided, review_queue.uses_validation(ws, log, decided))
+        gain.draw(seen, decided, review_queue.uses_validation(ws, log, decided))
 
 
 def _restore_step() -> None:

@@ -82,6 +82,15 @@ def test_while_evidence_is_collected_no_queue_is_made_of_a_part_of_it(ws, log, m
     assert [row.spec["detector"] for row in log.queues()] == ["combined"]
 
 
+def test_under_a_head_the_evidence_is_what_the_workspace_has(ws, log):
+    detectors.build_detectors(ws, ["fold-moco", "combined"])
+    assert "combined" not in detectors.names(ws.with_model("head-moco"))
+    page = open_page("labels", model="head-moco")
+    assert not page.exception and not page.error and "by detector combined" in words(page)
+    assert [row.spec["detector"] for row in log.queues()] == ["combined"]
+    assert page.selectbox(key=state.DETECTOR).value == "combined"
+
+
 def test_a_queue_says_that_its_detector_was_computed_again(ws, log):
     assert "computed again since" not in words(run())
     about = {"family": "knn", "about": "another", "uses_val": False, "suggests": False}
