@@ -110,13 +110,15 @@ def group_spec(
     edit: Edit,
     draws: int | None = None,
     recipe: str | None = None,
-    **remembered: str | None,
+    ranking: str | None = None,
+    against: str | None = None,
+    end: str | None = None,
 ) -> GroupSpec:
     """Train with and without `edit` and beside random edits, and compare a group, for `experiments.jobs.submit`.
 
     group: its name; read, judged: int, its members that influence was read from, and those that judge. draws: how many
     random edits, `default_draws` if not given; recipe: the model that is trained, the one looked at if not given;
-    remembered: ranking, against and end, as of GroupSpec. Raises UserError for fewer than one draw."""
+    ranking, against, end: as of GroupSpec. Raises UserError for fewer than one draw."""
     draws = default_draws(recipe or workspace.recipe) if draws is None else int(draws)
     if draws < 1:
         raise UserError("an edit is judged beside random ones; give at least 1")
@@ -129,7 +131,9 @@ def group_spec(
         draws=draws,
         edit=edit.to_json(),
         label=workspace.classes[edit.labels[0]] if edit.labels else None,
-        **remembered,
+        ranking=ranking,
+        against=against,
+        end=end,
     )
 
 

@@ -95,11 +95,12 @@ def edit_spec(
     draws: int | None = None,
     seed: int = SEED,
     recipe: str | None = None,
-    **remembered: str | None,
+    ranking: str | None = None,
+    against: str | None = None,
+    end: str | None = None,
 ) -> GroupSpec:
-    """The job that asks what an edit does to a group. draws, recipe, remembered: as of `group_spec`; seed: draws the
-    halves."""
-    return group_spec(workspace, group.name, *group.halves(seed), edit, draws, recipe, **remembered)
+    """The job that asks what an edit does to a group. seed: draws the halves; the others as of `group_spec`."""
+    return group_spec(workspace, group.name, *group.halves(seed), edit, draws, recipe, ranking, against, end)
 
 
 def describe(
