@@ -18,6 +18,7 @@ from attribution.audit.decisions import DECISIONS
 from pages.ui import state
 from tests import tiny
 from tests.browser import serving
+from tests.conftest import ROOT
 
 SAVED = 15_000  # ms, on a busy machine
 #: What was on the screen when each key went down: it listens before the page does.
@@ -479,6 +480,22 @@ def test_what_is_not_sent_yet_goes_into_the_queue_it_was_decided_in(page, shapes
     page.keyboard.press("u")
     saved(page)
     assert entries(ws)[-1].action == "undo"
+
+
+def test_the_post_of_a_view_that_is_left_leaves_that_of_the_next_one(page):
+    """On a busy machine the next view is there before the last one is taken away."""
+    page.goto("about:blank")
+    both = """async (code) => {
+        const { default: post } = await import("data:text/javascript," + encodeURIComponent(code));
+        const sent = [];
+        const view = (name) => post({ data: { acked: [] }, setStateValue: (_, value) => sent.push([name, value]) });
+        const leave = view("last");
+        view("next");
+        leave();
+        window.lineupAudit.send("a decision");
+        return sent;
+    }"""
+    assert page.evaluate(both, (ROOT / "assets/audit/post.js").read_text()) == [["next", "a decision"]]
 
 
 @pytest.mark.parametrize("away", ["wall", "2 Export"])
