@@ -210,6 +210,7 @@ def common_fields(workspace: Workspace, recipe: str | None = None) -> dict:
     found = workspace.get_recipe(recipe)
     if found.problem:
         raise UserError(found.problem)
-    version = {} if found.kind == "built in" else {"hash": found.hash}
+    is_plain = found.kind == "built in" and found.hash == all_recipes.get_recipe(found.name).hash
+    version = {} if is_plain else {"hash": found.hash}  # what the name alone does not say
     model = {"model": workspace.model} if workspace.model else {}
     return {"workspace": str(Path(workspace.path).resolve()), "recipe": found.name, **version, **model}

@@ -49,7 +49,7 @@ def train(workspace: Workspace, out_dir: Path, seed: int = 0) -> dict:
         "dim": DIM,
         "seed": seed,
         "epochs": recipe.epochs,
-        "recipe": recipe.hash,
+        "recipe": trainer.recipe.hash,
         "seconds": round(outcome.seconds, 1),
         "device": trainer.device.type,
         "library": LIBRARY,

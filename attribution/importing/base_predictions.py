@@ -144,10 +144,7 @@ def _hash(view: "Workspace") -> str | None:
     """The hash of the recipe as it is on this machine; None where it is not known here."""
     from attribution.training import all_recipes
 
-    try:
-        return all_recipes.get_recipe(view.recipe).hash
-    except UserError:
-        return None
+    return view.get_recipe().hash if view.recipe in all_recipes.names() else None
 
 
 def model_files(paths: list[Path]) -> str:

@@ -20,12 +20,12 @@ from attribution.errors import UserError
 from attribution.training import augmentation
 from attribution.training.edits import Edit, no_edit
 from attribution.training.probabilities import check_finite
-from attribution.training.recipes import Recipe
+from attribution.training.recipes import NORM_IMAGES, Recipe, suited_to
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it matrix products on CUDA are not repeatable
 LIBRARY = f"torch {torch.__version__}"
 PREDICT_BATCH = 500
-NORM_IMAGES = 2048  # that batch norm's statistics of averaged weights are taken over
+NORM_ORDER_SEED = 0  # of the shuffled order that they are taken in where images stand class by class
 PREPARE_BLOCK = 1000  # images prepared at a time
 MAX_MEASURED_PIXELS = 500_000  # pixels that a recipe measures, in images taken evenly from all
 
@@ -66,7 +66,8 @@ class Step:
 
 
 class Trainer:
-    """Trains one data set under one recipe, as often as asked. Holds the images on the device, two bytes a value.
+    """Trains one data set under one recipe, suited to it (`recipes.suited_to`), as often as asked. Holds the images on
+    the device, two bytes a value.
 
     workspace: a workspace, whose images are compared with those it was created with, or anything with its train_images
     and val_images (uint8), train_labels, val_labels, classes. precision: what it computes in; results are of bfloat16,
@@ -79,7 +80,7 @@ class Trainer:
             raise UserError(
                 f"this works with built-in recipes alone, and {recipe.name} is your own; say another with --recipe"
             )
-        self.recipe, self.precision = recipe, precision
+        self.precision = precision
         self.device = torch.device(device or best_device())
         self.device_kind = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
         if self.device.type == "cpu":
@@ -90,6 +91,7 @@ class Trainer:
             workspace.check_images()
         self.classes = len(workspace.classes)
         self.train_labels = np.asarray(workspace.train_labels)
+        self.recipe = suited_to(self.train_labels, recipe)
         self.val_labels = torch.as_tensor(np.array(workspace.val_labels))
         self.mean, self.std = pixel_mean_and_std(workspace.train_images)
         self.train_images = self.prepare(workspace.train_images)
@@ -226,8 +228,9 @@ class Trainer:
         return torch.autocast(self.device.type, torch.bfloat16) if self.precision is torch.bfloat16 else nullcontext()
 
     def norm_images(self, keep: torch.Tensor) -> torch.Tensor:
-        """The images that batch norm's statistics of averaged weights are taken over: the first of those kept."""
-        return self.train_images[keep[:NORM_IMAGES].to(self.device)]
+        """The images that batch norm's statistics of averaged weights are taken over; keep: int [n_kept]."""
+        ids = norm_ids(keep, len(self.train_labels), self.recipe.norms == "shuffled")
+        return self.train_images[ids.to(self.device)]
 
     @torch.no_grad()
     def refresh_norms(self, network: nn.Module, images: torch.Tensor) -> None:
@@ -282,6 +285,15 @@ class _WeightMean:
         """Sets the weights to their mean; leaves them as they are where none was added."""
         for weight, total in zip(weights, self.sums):
             weight.copy_(total / self.count)
+
+
+def norm_ids(keep: torch.Tensor, n: int, is_shuffled: bool) -> torch.Tensor:
+    """The first NORM_IMAGES of those kept of n images, int [n_kept]; or of these in a shuffled order, which is the same
+    whichever are kept."""
+    if is_shuffled:
+        order = torch.randperm(n, generator=torch.Generator().manual_seed(NORM_ORDER_SEED))
+        keep = order[torch.isin(order, keep)]
+    return keep[:NORM_IMAGES]
 
 
 def best_device() -> str:

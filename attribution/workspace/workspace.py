@@ -27,6 +27,7 @@ from attribution.files import APP, change_json, data_folder, read_array, read_ta
 from attribution.inputs import names
 from attribution.training import all_recipes
 from attribution.training.head.recipe import PREFIX, HeadRecipe, is_head
+from attribution.training.recipes import Recipe, suited_to
 from attribution.workspace import heads
 from attribution.workspace.base_models import BaseModels
 from attribution.workspace.fingerprint import DIGEST_BYTES
@@ -283,9 +284,9 @@ class Workspace:
     def get_recipe(
         self, name: str | None = None, recipe_hash: str | None = None
     ) -> all_recipes.AnyRecipe | HeadRecipe | PredictionsOnly:
-        """The recipe `name`, that of the model looked at if not given, as it is here, or as it was under `recipe_hash`;
-        of a model that was only imported, and whose recipe this machine does not know, a `PredictionsOnly`. Raises
-        UserError naming the known ones.
+        """The recipe `name`, that of the model looked at if not given, as it is here and suits these images
+        (`recipes.suited_to`), or as it was under `recipe_hash`; of a model that was only imported, and whose recipe
+        this machine does not know, a `PredictionsOnly`. Raises UserError naming the known ones.
 
         >>> Workspace.open().get_recipe().hash
         'c5aeb1565251'
@@ -297,11 +298,13 @@ class Workspace:
                 raise UserError(f"the features of {name} have changed since this was asked for; ask again")
             return recipe
         try:
-            return all_recipes.get_recipe(name, recipe_hash)
+            found = all_recipes.get_recipe(name, recipe_hash)
         except UserError:
             made = self._base_provenance(name)
             if made is None:
                 raise
+        else:
+            return suited_to(self.train_labels, found) if isinstance(found, Recipe) else found
         here = [other for other in self.models() if other != name and other in self.recipe_names()]
         others = [other for other in here if not is_head(other)] or here[:1]
         return PredictionsOnly(name, made.get("hash") or made.get("digest") or "unknown", tuple(others))

@@ -27,7 +27,8 @@ from attribution.rankings.unrolled.training import second_derivatives
 from attribution.rankings.unrolled.trajectory import Trajectory, flatten, load, trained_weights
 from attribution.training.own.network import OwnNetwork, own_module
 from attribution.training.own.trainer import OwnTrainer
-from attribution.training.trainer import NORM_IMAGES, PREDICT_BATCH
+from attribution.training.recipes import is_in_class_order
+from attribution.training.trainer import PREDICT_BATCH, norm_ids
 
 IMAGE, EPOCH, PLACE = range(3)  # columns of rows; place: among the inputs kept of the epoch, -1 for what `inputs` says
 REQUIRED = ("epoch", "model", "learning_rate", "images")
@@ -207,7 +208,7 @@ class OwnTraining:
 
     def norm_batches(self) -> tuple[Tensor, ...]:
         """See `Training`. The images are as `inputs` has them, not augmented."""
-        some = np.arange(min(NORM_IMAGES, self.n_train))
+        some = norm_ids(torch.arange(self.n_train), self.n_train, is_in_class_order(self.own.train_labels)).numpy()
         return tuple(
             self.own.train_images[some[start : start + PREDICT_BATCH]].to(self.device)
             for start in range(0, len(some), PREDICT_BATCH)

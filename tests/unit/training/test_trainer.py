@@ -251,3 +251,29 @@ def test_more_classes_than_a_byte_can_name():
     outcome = Trainer(many, recipes.get_recipe("demo-cnn"), "cpu").run(seed=0)
     assert outcome.predicted.dtype == np.uint16 and outcome.probabilities.shape == (len(many.val_labels), 300)
     assert np.array_equal(outcome.predicted, outcome.probabilities.argmax(1))
+
+
+def test_norms_are_those_of_all_classes_also_where_images_stand_class_by_class(monkeypatch):
+    for module in (recipes, train):
+        monkeypatch.setattr(module, "NORM_IMAGES", 60)
+    mixed = data()
+    order = np.argsort(mixed.train_labels, kind="stable")
+    by_class = SimpleNamespace(
+        **{**vars(mixed), "train_images": mixed.train_images[order], "train_labels": mixed.train_labels[order]}
+    )
+    recipe = recipes.get_recipe("demo-cnn")
+    assert Trainer(mixed, recipe, "cpu").recipe == recipe
+    trainer = Trainer(by_class, recipe, "cpu")
+    assert trainer.recipe == replace(recipe, norms="shuffled")
+
+    def taken(keep):
+        """The numbers of the images that norms are taken over."""
+        trainer.train_images = torch.arange(len(order))
+        return trainer.norm_images(torch.as_tensor(keep)).tolist()
+
+    everything = np.arange(len(order))
+    whole = taken(everything)
+    assert len(set(whole)) == 60 and set(by_class.train_labels[whole[:20]]) == {0, 1, 2}
+    without = taken(np.delete(everything, whole[3]))
+    assert without[:59] == whole[:3] + whole[4:], "an edit changes nothing but what it removes"
+    assert sorted(taken([5, 3, 199])) == [3, 5, 199]

@@ -10,7 +10,11 @@ import pytest
 from attribution import Workspace, data
 from attribution.data import DataSet, Split
 from attribution.errors import UserError
+from attribution.experiments.spec import common_fields
+from attribution.files import write_array
+from attribution.training import recipes
 from attribution.workspace import create
+from attribution.workspace.base_models import recipe_warning
 from tests.unit.data.test_image_folder import fill, put
 from tests.unit.data.test_parquet import write
 
@@ -46,7 +50,7 @@ class Loader:
 
 
 def drawn(monkeypatch, labels=(0, 1, 0, 1), val_labels=(1, 0), classes=("a", "b")):
-    images = [np.arange(len(given) * 27, dtype=np.uint8).reshape(-1, 3, 3, 3) for given in (labels, val_labels)]
+    images = [np.arange(len(given) * 27).astype(np.uint8).reshape(-1, 3, 3, 3) for given in (labels, val_labels)]
     parts = [(pixels, np.array(given, np.int64)) for pixels, given in zip(images, (labels, val_labels))]
     monkeypatch.setattr(data, "get_loader", lambda name: Loader(*parts, list(classes)))
     return images
@@ -93,6 +97,25 @@ def test_arrays_are_stored(tmp_path, monkeypatch):
     }
     with pytest.raises(UserError, match="has its images with it"):
         create.locate_images(ws, tmp_path)
+
+
+def test_images_that_stand_class_by_class_are_trained_on_under_a_recipe_that_suits_them(tmp_path, monkeypatch):
+    """As those of a folder do: jobs and results are of that recipe, and older base models are not taken for its own."""
+    labels = np.repeat([0, 1], 1500)
+    for name, given, norms in (
+        ("mixed", np.random.default_rng(0).permutation(labels), "first"),
+        ("sorted", labels, "shuffled"),
+    ):
+        drawn(monkeypatch, given)
+        ws = create.create(tmp_path / name, "drawn")
+        recipe = ws.get_recipe()
+        assert recipe.norms == ws.get_recipe("demo-mlp").norms == norms and ws.get_recipe("resnet9").norms == "first"
+        fields = common_fields(ws)
+        assert fields.get("hash", recipes.get_recipe("demo-cnn").hash) == recipe.hash
+        assert ("hash" in fields) == (norms == "shuffled"), "specs of before stay what they are"
+        write_array(ws.path / "base/probabilities.npy", np.full((1, 2, 2), 0.5, np.float32))
+        ws.record_part("base", {"recipe": "demo-cnn", "hash": recipes.get_recipe("demo-cnn").hash})
+        assert ("that recipe has changed since" in recipe_warning(ws)) == (norms == "shuffled")
 
 
 def test_parquet_in_place(tmp_path):

@@ -83,6 +83,7 @@ def test_the_network_of_the_paper_has_its_number_of_parameters():
 def test_only_fields_that_came_later_are_left_out_at_their_defaults():
     recipe = recipes.get_recipe("demo-cnn")
     other = {"nesterov": False, "flip": "alternate", "translate": 1, "cutout": 3, "test": "none", "measure": data}
+    other["norms"] = "shuffled"
     assert set(other) == set(recipes.LATER_FIELDS) and set(recipes.LATER_FIELDS) < {
         field.name for field in fields(Recipe)
     }
@@ -100,3 +101,31 @@ def test_recipes_have_names_and_hashes_of_their_own_and_load_no_torch(run_python
         "    recipes.get_recipe(name)\nprint('torch' in sys.modules)",
     )
     assert done.out.strip() == "False", done.err
+
+
+def test_images_that_stand_class_by_class_have_a_recipe_of_their_own():
+    """Batch norm's statistics would be of the first classes alone. Hash and numbers are kept: results hang on them."""
+    assert (recipes.NORM_IMAGES, recipes.IN_ORDER) == (2048, 0.1)
+    in_order = np.repeat(np.arange(10), 300)
+    cnn, resnet = recipes.get_recipe("demo-cnn"), recipes.get_recipe("resnet9")
+    assert recipes.suited_to(in_order, cnn) == replace(cnn, norms="shuffled")
+    assert recipes.suited_to(in_order, cnn).hash == "a516a3683030"
+    assert recipes.suited_to(in_order, recipes.suited_to(in_order, cnn)) == recipes.suited_to(in_order, cnn)
+    assert recipes.suited_to(in_order[::-1], cnn) != cnn
+    assert recipes.suited_to(in_order, resnet) == resnet, "its weights are not averaged"
+
+
+@pytest.mark.parametrize("n", [1, 24, 2048, 2049, 3000, 50_000])
+@pytest.mark.parametrize("shares", [(1,), (1, 1, 1), (1, 99), (1,) * 1000, range(1, 101)])
+def test_images_in_a_random_order_keep_the_recipe_they_had(n, shares):
+    rng, weights = np.random.default_rng(0), np.array(shares) / sum(shares)
+    for _ in range(20):
+        assert not recipes.is_in_class_order(rng.choice(len(weights), n, p=weights))
+
+
+@pytest.mark.parametrize("classes", [2, 10, 1000])
+def test_sorted_images_are_seen_to_be(classes):
+    rng = np.random.default_rng(0)
+    for n in (3000, 5000, 50_000):
+        labels = np.sort(rng.integers(0, classes, n))
+        assert recipes.is_in_class_order(labels) and recipes.is_in_class_order(labels[::-1])
