@@ -78,7 +78,7 @@ STUDY_TARGETS = 40
 #: the same targets by Unrolled
 UNROLLED_STUDY = {"rankings": [UNROLLED_NAME], "kinds": STUDY["kinds"], "protocol": "default"}
 #: all of these by the protocol that takes fewest trainings
-ADAPTIVE_STUDY = {"rankings": [*STUDY["rankings"], UNROLLED_NAME], "kinds": ["remove"], "protocol": "adaptive"}
+ADAPTIVE_STUDY = {"rankings": [*STUDY["rankings"], UNROLLED_NAME], "kinds": STUDY["kinds"], "protocol": "adaptive"}
 #: the same targets by what a head says of images: by removal alone, since relabelling takes twice the trainings
 INFLUENCE_STUDY = {
     "rankings": ["influence-all", "influence-moco"],

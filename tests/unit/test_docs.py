@@ -196,9 +196,10 @@ def bundled_figures(ws: Workspace) -> list[str]:
         kinds = (found[kind]["rankings"].get(name) for kind in ("remove", "mislabel"))
         cells = (support_cells(one) if one else "– | – | –" for one in kinds)
         rows.append(f"| `{name}` | " + " | ".join(cells) + " |")
-    for name, results in load_supports(ws, protocol="adaptive")["remove"].items():
-        summary = support_curves.summarise_supports(results.values(), DEFAULT_K_MAX)
-        rows.append(f"| `{name}` | adaptive | {support_cells(summary)} |")
+    for kind, told in (("remove", "adaptive"), ("mislabel", "adaptive, mislabelling")):
+        for name, results in load_supports(ws, protocol="adaptive").get(kind, {}).items():
+            summary = support_curves.summarise_supports(results.values(), DEFAULT_K_MAX)
+            rows.append(f"| `{name}` | {told} | {support_cells(summary)} |")
     for name, one in label_errors.compute(ws)["detectors"].items():
         found = ", ".join(f"{100 * share:.0f}" for share in one["found_at"].values())
         rows.append(f"| `{name}` | {one['auc']:.3f} | {one['average_precision']:.3f} | {found} % |")
