@@ -1,4 +1,5 @@
-"""One server and one Chromium for all browser tests, closed after the last; a page in a fresh context for each.
+"""One server and one Chromium for all browser tests, closed after the last; for each a page with nothing kept in the
+browser but its cache, without which Streamlit's own scripts would be fetched and compiled again and again.
 
 def test_something(open_page):
     page = open_page("/compare?tab=Cost")
@@ -52,17 +53,26 @@ def browser():
         yield opened
 
 
+@pytest.fixture(scope="package")
+def context(browser):
+    """The Playwright BrowserContext of all tests' pages."""
+    from tests.browser import serving
+
+    return serving.new_context(browser)
+
+
 @pytest.fixture
-def page(browser, request):
+def page(context, request):
     """An empty page. Where the test fails, what it showed is kept in tests/browser/failures."""
     from tests.browser import serving
 
-    page = serving.new_page(browser)
+    serving.let_in(context)
+    page = context.new_page()
     yield page
     if getattr(request.node, "failed", False):
         FAILURES.mkdir(exist_ok=True)
         page.screenshot(path=FAILURES / f"{request.node.name}.png", full_page=True)
-    page.context.close()
+    serving.leave(context)
 
 
 @pytest.fixture

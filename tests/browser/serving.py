@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
 
 from attribution.access.middleware import TokenCheck
 from attribution.access.tokens import access_folder
@@ -107,13 +107,32 @@ def browser():
 
 
 def new_page(opened: Browser, first_visit: bool = False, **options) -> Page:
-    """An empty page in a fresh context of 1400 x 1000 pixels that every server here lets in. first_visit: of a browser
-    that has seen neither the Start panel nor the hint; options: of Playwright's `new_context`."""
-    context = opened.new_context(**{"viewport": {"width": 1400, "height": 1000}} | options)
+    """An empty page in a context of its own that every server here lets in. first_visit: of a browser that has seen
+    neither the Start panel nor the hint; options: as of `new_context`."""
+    context = new_context(opened, **options)
+    let_in(context, first_visit)
+    return context.new_page()
+
+
+def new_context(opened: Browser, **options) -> BrowserContext:
+    """A fresh context of 1400 x 1000 pixels; options: of Playwright's `new_context`."""
+    return opened.new_context(**{"viewport": {"width": 1400, "height": 1000}} | options)
+
+
+def let_in(context: BrowserContext, first_visit: bool = False) -> None:
+    """Gives the context the cookies that every server here asks for, and no others; first_visit: as of `new_page`."""
     cookies = {TokenCheck(app=None, token=TOKEN, spend=bool).cookie.decode(): TOKEN}
     cookies |= {} if first_visit else dict.fromkeys(SEEN, "seen")
+    context.clear_cookies()
     context.add_cookies([{"name": name, "value": v, "domain": "127.0.0.1", "path": "/"} for name, v in cookies.items()])
-    return context.new_page()
+
+
+def leave(context: BrowserContext) -> None:
+    """Closes all pages of a context; what they kept in the browser goes, but for its cache."""
+    for page in context.pages:
+        with suppress(Error):  # of a page that shows nothing of ours
+            page.evaluate("localStorage.clear()")
+        page.close()
 
 
 def open_page(page: Page, url: str) -> Page:
