@@ -28,6 +28,7 @@ from attribution.evaluation import (
     lds_report,
     lds_vs_compute,
     lds_vs_support,
+    metasmoothness,
     model_diff,
     sanity_checks,
     support_transfer,
@@ -712,6 +713,10 @@ STEPS: dict[str, Step] = {
     # what signed rankings predict of the study's removals, beside what was measured
     "calibration": measurement_step(
         calibration, lambda workspace, progress: calibration.compute(workspace, progress=progress)
+    ),
+    # what the derivative behind Unrolled foretells of trainings without some images
+    "metasmoothness": measurement_step(
+        metasmoothness, lambda workspace, progress: metasmoothness.compute(workspace, progress=progress), True
     ),
     "hubs": run_hubs,
     "map": build_maps,
