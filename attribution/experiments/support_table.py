@@ -47,7 +47,7 @@ def load_support_table(
     in their place. Raises UserError where the workspace's table cannot be read.
 
     >>> len(load_support_table(Workspace.open()))
-    1130
+    1370
     """
     import pandas as pd
 

@@ -237,36 +237,41 @@ class Workspace:
         return images
 
     @cached_property
-    def _tables(self) -> "dict[str, pd.DataFrame]":
-        tables = {}
-        for split, n in (("train", self.n_train), ("val", self.n_val)):
-            file = self.path / f"{split}.parquet"
-            tables[split] = read_table(file, "label", "source_index")
-            if len(tables[split]) != n or not tables[split]["label"].isin(range(len(self.classes))).all():
-                raise UserError(
-                    f"{file} does not hold {n} labels from 0 to {len(self.classes) - 1}; copy the workspace again"
-                )
-        return tables
+    def _train_table(self) -> "pd.DataFrame":
+        return self._read_labels("train", self.n_train)
+
+    @cached_property
+    def _val_table(self) -> "pd.DataFrame":
+        return self._read_labels("val", self.n_val)
+
+    def _read_labels(self, split: str, n: int) -> "pd.DataFrame":
+        file = self.path / f"{split}.parquet"
+        table = read_table(file, "label", "source_index")
+        if len(table) != n or not table["label"].isin(range(len(self.classes))).all():
+            raise UserError(
+                f"{file} does not hold {n} labels from 0 to {len(self.classes) - 1}; copy the workspace again"
+            )
+        return table
 
     @property
     def train_labels(self) -> np.ndarray:
         """The given labels, int64 [n_train]; planted errors included, as any method sees them."""
-        return self._tables["train"]["label"].to_numpy()
+        return self._train_table["label"].to_numpy()
 
     @property
     def val_labels(self) -> np.ndarray:
         """The true labels of the validation images, int64 [n_val]."""
-        return self._tables["val"]["label"].to_numpy()
+        return self._val_table["label"].to_numpy()
 
     @property
     def train_index(self) -> np.ndarray:
         """Index of each training image in the source data set, int64 [n_train]."""
-        return self._tables["train"]["source_index"].to_numpy()
+        return self._train_table["source_index"].to_numpy()
 
     @property
     def val_index(self) -> np.ndarray:
         """Index of each validation image in the source data set, int64 [n_val]."""
-        return self._tables["val"]["source_index"].to_numpy()
+        return self._val_table["source_index"].to_numpy()
 
     def truth(self) -> "pd.DataFrame | None":
         """Columns original (the true label) and planted (bool: another label is given) for each training image: what

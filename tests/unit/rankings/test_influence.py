@@ -120,5 +120,5 @@ def test_features_that_are_not_finite_are_refused(ws, monkeypatch):
 
 
 def test_one_class_alone_has_no_influence(ws, monkeypatch):
-    monkeypatch.setattr(ws, "_tables", ws._tables | {"train": ws._tables["train"].assign(label=1)})
+    monkeypatch.setattr(ws, "_train_table", ws._train_table.assign(label=1))
     assert np.abs(ws.ranking("influence-moco").scores(0)).max() < 1e-6

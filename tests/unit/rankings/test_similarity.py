@@ -125,7 +125,7 @@ def test_the_harmful_end_belongs_to_signed_rankings(ws):
 
 
 def test_a_class_without_training_images(ws, monkeypatch):
-    monkeypatch.setattr(ws, "_tables", ws._tables | {"train": ws._tables["train"].assign(label=1)})
+    monkeypatch.setattr(ws, "_train_table", ws._train_table.assign(label=1))
     for name in ("esvm-moco", "l2-moco", "ridge-moco", "random"):
         assert len(ws.ranking(name).top(0, 3).ids) == 0 and not ws.ranking(name).scores(0).any()
 
