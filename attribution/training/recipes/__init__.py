@@ -58,9 +58,8 @@ class Recipe:
     cutout: int = 0  # side of the square hole, in pixels
     test: str = "flip"  # predictions are averaged over the mirror image, too; or "none", or "flip-translate"
     measure: Callable | None = field(default=None, repr=False)
-    norms: str = (
-        "first"  # the images that batch norm's statistics of averaged weights are of; or "shuffled": `suited_to`
-    )
+    norms: str = "first"  # the images that batch norm of averaged weights is taken over; or "shuffled": `suited_to`
+    has_norms: bool = True  # whether the network has batch norm; no part of the hash, of which the network is one
 
     kind = "built in"
     deterministic = False  # the seed decides
@@ -81,7 +80,8 @@ class Recipe:
         values = {
             entry.name: getattr(self, entry.name)
             for entry in fields(self)
-            if entry.name not in LATER_FIELDS or getattr(self, entry.name) != entry.default
+            if entry.name != "has_norms"
+            and (entry.name not in LATER_FIELDS or getattr(self, entry.name) != entry.default)
         }
         callables = {name: value for name, value in values.items() if callable(value)}
         values |= {name: getattr(value, "__qualname__", "") for name, value in callables.items()}
@@ -108,7 +108,8 @@ def suited_to(labels: np.ndarray, recipe: Recipe) -> Recipe:
     folders, these are of one class or two: that took 3 to 9 of 100 predictions on 10,000 images of CIFAR-10. There they
     are of as many in a shuffled order, always the same one. It is another recipe, by its hash too.
     """
-    return replace(recipe, norms="shuffled") if recipe.average and is_in_class_order(labels) else recipe
+    goes_by_first = recipe.average and recipe.has_norms
+    return replace(recipe, norms="shuffled") if goes_by_first and is_in_class_order(labels) else recipe
 
 
 def is_in_class_order(labels: np.ndarray) -> bool:

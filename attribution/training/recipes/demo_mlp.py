@@ -29,4 +29,5 @@ RECIPE = Recipe(
     label_smoothing=0.1,
     peak=0.25,
     average=0.5,
+    has_norms=False,
 )

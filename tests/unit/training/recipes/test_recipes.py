@@ -113,6 +113,15 @@ def test_images_that_stand_class_by_class_have_a_recipe_of_their_own():
     assert recipes.suited_to(in_order, recipes.suited_to(in_order, cnn)) == recipes.suited_to(in_order, cnn)
     assert recipes.suited_to(in_order[::-1], cnn) != cnn
     assert recipes.suited_to(in_order, resnet) == resnet, "its weights are not averaged"
+    mlp = recipes.get_recipe("demo-mlp")
+    assert recipes.suited_to(in_order, mlp) == mlp, "it has no batch norm"
+
+
+@pytest.mark.parametrize("name", recipes.NAMES)
+def test_a_recipe_says_whether_its_network_has_batch_norm(name):
+    network = recipes.get_recipe(name).network((3, 64, 64), 10)
+    found = any(isinstance(module, torch.nn.BatchNorm2d) for module in network.modules())
+    assert recipes.get_recipe(name).has_norms == found
 
 
 @pytest.mark.parametrize("n", [1, 24, 2048, 2049, 3000, 50_000])

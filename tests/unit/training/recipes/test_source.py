@@ -22,7 +22,7 @@ from attribution.training.recipes import source  # noqa: E402
 PINS = {
     "demo-cnn": (1, "c5aeb1565251", "36e6d8a8be499c2f"),
     "demo-cnn-plain": (1, "4c4c1103a0c7", "591db0fe38b92ec5"),
-    "demo-mlp": (1, "37a8e1e1f4a4", "d94e8e75a9185743"),
+    "demo-mlp": (1, "37a8e1e1f4a4", "ade7bbdecef132ee"),
     "resnet9": (1, "0a03479eb6ed", "4fec52d8fdb1e225"),
     "resnet9-datamodels": (1, "7415ea639e59", "155823b48e67157d"),
     "fast94": (1, "dcc1ca7cccae", "4f5ba5107eaeb141"),
